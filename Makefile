@@ -1,0 +1,47 @@
+# Everything a newcomer or CI does starts here; `make` alone lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCK   := uv pip compile pyproject.toml --group build --generate-hashes --no-header --no-annotate --universal --python-version 3.11 -q
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint types bench lock clean
+
+help:                ## list the targets
+	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@deploy/bootstrap-venv $(PYTHON) $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@deploy/bootstrap-venv $(PYTHON) $(VENV) requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.runtime  ## a failover of two reference Cores, seen from outside (ACT=1 plays the whole story)
+	@$(BIN)/lbctl demo $(if $(ACT),--act)
+
+test: $(VENV)/.dev   ## the whole suite, with the real servers it needs
+	@deploy/test-servers
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
+
+test-long: $(VENV)/.dev  ## more seeds, more states, longer chaos
+	@$(BIN)/python -m pytest -n auto -m 'slow or not slow' --long $(PYTEST)
+
+lint: $(VENV)/.dev   ## style and formatting
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev  ## strict types
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## side by side with the peers, prints ratios
+	@$(BIN)/python -m tests.bench
+
+lock:                ## renew both lock files (names, versions, hashes; no address)
+	$(LOCK) -o requirements.lock
+	$(LOCK) --group dev -o requirements-dev.lock
+
+clean:               ## remove what the build made
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

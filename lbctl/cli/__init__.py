@@ -1,0 +1,5 @@
+"""Commands, one file a family."""
+
+
+def main() -> None:
+    """Entry point."""
