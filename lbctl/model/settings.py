@@ -1,0 +1,131 @@
+"""What the configuration says, as the policy needs it: frozen values, all durations in seconds, no secrets, no paths.
+
+`config.build` makes these; nothing here knows of YAML. Kinds (probes, actuators, notifiers …) have settings of their own beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The place in the order, by configuration; only `swap-roles` changes it."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """How often, how long, how many (contract section 3). The defaults are the profile `careful`."""
+
+    profile: str = "careful"
+    interval_s: float = 5.0
+    fast_interval_s: float = 1.0
+    timeout_s: float = 3.0
+    fall: int = 3
+    rise: int = 2
+    leak: int = 10
+    min_outage_s: float = 20.0
+    connection: str = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the candidate's copy may be (H1)."""
+
+    max_staleness_s: float
+    unknown_blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSettings:
+    """One member of a service, in its place in the order.
+
+    `address` maps a view's name to the addresses that clients are sent to (texts, A and AAAA mixed); the plain form has the one view "".
+    """
+
+    name: str
+    role: Role
+    address: Mapping[str, tuple[str, ...]]
+    probe: ProbeSettings = ProbeSettings()
+    syncs_from: str | None = None
+    manual_approval: bool = False
+    site: str | None = None
+    freshness: Freshness | None = None
+    driven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """Which pages of a member are watched and what they can say.
+
+    A monitor without modes (`tcp`, `http`, `site`): up = Standby for the gate, Primary is never read (SEMANTICS section 1).
+    """
+
+    name: str = "core"
+    pages: tuple[str, ...] = ("status", "hastatus")
+    modes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """One service: its members in order of preference and the rules it lives by (SEMANTICS)."""
+
+    name: str
+    members: tuple[MemberSettings, ...]
+    kind: str = "failover"
+    monitor: MonitorSettings = MonitorSettings()
+    observe: bool = False
+    on_self_promoted: str = "ask"
+    promote: str = "wait"
+    site_cut: str = "ask"
+    follows: str | None = None
+    minimum_share: float = 0.5
+    lockout_s: float = 1800.0
+    promote_timeout_s: float = 900.0
+    seen_window_s: float = 600.0
+    maintenance_max_s: float = 28800.0
+    approval_expires_s: float = 1800.0
+    rearm_rounds: int = 3
+    second_person: frozenset[str] = frozenset()
+    quorum: int = 1
+    actuators: tuple[str, ...] = ()
+
+    def member(self, name: str) -> MemberSettings:
+        """The member of that name; KeyError where there is none."""
+        for member in self.members:
+            if member.name == name:
+                return member
+        raise KeyError(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(member.name for member in self.members)
+
+    @property
+    def primary(self) -> str:
+        """The primary by the file; the saved roles win until the file's change."""
+        return next((m.name for m in self.members if m.role is Role.PRIMARY), self.members[0].name)
+
+
+@dataclass(frozen=True, slots=True)
+class MassMove:
+    """More than `share` of all services wanting to move at once is one event, not many (H53)."""
+
+    share: float = 0.25
+    at_least: int = 4
+    window_s: float = 10.0
+    then: str = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class SafetySettings:
+    """Safety across services (contract section 3). `sites` maps a site to the names of its canaries."""
+
+    mass_move: MassMove = MassMove()
+    canaries: tuple[str, ...] = ()
+    stall_limit_s: float = 2.0
+    sites: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
