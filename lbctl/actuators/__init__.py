@@ -1,0 +1,1 @@
+"""Ways to make the world follow: one file a kind, listed in `ACTUATORS`."""

@@ -1,0 +1,56 @@
+"""What an actuator is: one configured thing that lbctl writes to, and can read back as its users see it.
+
+An actuator's success is what a reader sees, not what a writer sent (H40, H42): `apply` may return, and still only `read` tells.
+It keeps no truth of its own about what should be; the reconciler compares `read()` with what is desired, for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lbctl.model.decision import Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place of an actuator (a name server, a host): what it shows, or why it could not be read."""
+
+    name: str
+    addresses: frozenset[str] | None
+    epoch: int | None = None
+    error_reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What all places of one actuator show now. `addresses` of a place None: it could not be read; empty: nothing is published there."""
+
+    places: tuple[Place, ...] = field(default=())
+
+
+class Actuator(Protocol):
+    """One file a kind; listed in `actuators.ACTUATORS`."""
+
+    id: str
+    """Unique, stable, fit for a metric label: `authoritative:core.gtm.example.com`."""
+    view: str
+    """Which view of a member's addresses this one publishes; "" for the plain form."""
+
+    async def read(self) -> Actual:
+        """Asks every place what it shows. Never raises for a place that is silent: that is a `Place` with an error."""
+        ...
+
+    async def apply(self, desired: Desired) -> None:
+        """Makes every place show `desired`. Raises `Superseded` where a newer epoch stands, `ActuatorError` where any place could not be written."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of sockets and tasks. Never changes what is published (SIGTERM changes nothing)."""
+        ...
+
+
+def wanted(desired: Desired, view: str) -> frozenset[str]:
+    """The addresses that an actuator of this view should show."""
+    return frozenset(desired.addresses.get(view) or desired.addresses.get("") or ())

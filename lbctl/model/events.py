@@ -1,0 +1,157 @@
+"""What the policy hears. Past tense or nouns; a `Command` is an event too.
+
+`Around` is not an event but the surroundings that come with each: what the other services, the canaries and the other observers show at
+this moment, counted by the controller, so that a decision stays a pure function of what it was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lbctl.model.commands import Command
+from lbctl.model.looks import ProbeResult
+from lbctl.model.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; `Decision.wake_at` asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one actuator's place shows, as read from outside: `members` whose addresses are there.
+
+    Empty `members` with `nothing` true: nothing is published. Empty with `nothing` false: something that belongs to no member.
+    `from_copy` marks the embedded server's own copy of its last answers.
+    """
+
+    actuator: str
+    members: tuple[str, ...] = ()
+    nothing: bool = False
+    epoch: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event of every life: what each actuator shows now (SEMANTICS section 6). No actuators: nothing to compare with."""
+
+    shown: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An actuator took this epoch; not yet seen from outside."""
+
+    actuator: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """This epoch was read back from every place of the actuator."""
+
+    actuator: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyFailed:
+    """An actuator could not apply or verify; it goes on trying."""
+
+    actuator: str
+    epoch: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """A place shows something else than the verified epoch: somebody changed it behind our back."""
+
+    actuator: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncSeen:
+    """A freshness source or a drive tells of the member's last successful sync: from whom, and when it started (steady seconds)."""
+
+    member: str
+    source: str
+    started: float
+    completed: float
+
+
+@dataclass(frozen=True, slots=True)
+class SyncUnknown:
+    """A freshness source could not tell."""
+
+    member: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriveStep:
+    """A step of an open run on the Cores has ended; `ok` None: started."""
+
+    run: str
+    step: str
+    ok: bool | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFailed:
+    """The store could not remember the last decision: it was not taken (H26)."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock moved against steady time by so many seconds (H30). Nothing follows from it; it is written down."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """New settings for this service, already validated and planned. Saved roles win until the file's roles change."""
+
+    settings: ServiceSettings
+    allow_switch: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedMoved:
+    """The service that this one follows has moved to that site (G-FS)."""
+
+    service: str
+    site: str
+
+
+Event: TypeAlias = (
+    Tick | Started | ProbeResult | Applied | Verified | ApplyFailed | Drifted | SyncSeen | SyncUnknown | DriveStep
+    | SaveFailed | ClockStepped | Reloaded | FollowedMoved | Command
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """The surroundings of one service at one moment.
+
+    `proofs` / `watched`: how many of the canaries and of the members of *other* services gave any reply in their last fresh look, of how many.
+    `mass`: "open", "hold" or "wait" for a move of this service, by `SafetySettings.mass_move` over all services; `mass_at`: when to ask again.
+    `sites_cut`: sites all of whose canaries fail. `votes`: other observers that freshly see the active member down.
+    """
+
+    proofs: int = 0
+    watched: int = 0
+    mass: str = "open"
+    mass_at: float = 0.0
+    sites_cut: frozenset[str] = frozenset()
+    votes: int = 0

@@ -1,0 +1,198 @@
+"""What lbctl believes of one service: what is saved, and what is only seen.
+
+`Saved` survives everything: it is written durably before any action. `Sight` is what the looks of this life have shown; a restart begins
+it anew, because nothing may move before real looks (H29). Both are frozen; a decision makes new ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lbctl.model.looks import Health, ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Automatic moves off, measuring on, with an end. All times steady seconds."""
+
+    by: str
+    reason: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Automatic moves stopped by a person until released."""
+
+    by: str
+    reason: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """From the active's going down until an active member serves again. `actives` were active in it; `began` is the first failed look's start."""
+
+    id: str
+    began: float
+    actives: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One proposed move, bound to its incident; `rules` are what only a human may say yes to."""
+
+    id: str
+    to: str
+    asked: float
+    expires: float
+    incident: str
+    rules: tuple[str, ...]
+    reason: str
+    first_yes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """What a move had set, so that its cancellation can put it back."""
+
+    active: str
+    latched: frozenset[str]
+    needs_resync: frozenset[str]
+    lockout_until: float | None
+    moved_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A saved move that is not yet seen from outside everywhere. `trigger` is auto, operator or adopt (the metric's words)."""
+
+    trigger: str
+    verb: str
+    source: str
+    target: str
+    epoch: int
+    at: float
+    by: str
+    reason: str
+    restore: Restore
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Something in several steps on the Cores: a driven way back, a driven switchover, an upgrade. Saved after every step."""
+
+    id: str
+    kind: str
+    step: str
+    by: str
+    reason: str
+    began: float
+    source: str = ""
+    target: str = ""
+    failed: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The durable half. `active` None: not yet known (uninitialised). `file_primary` is what the file said when its roles were last taken."""
+
+    service: str
+    epoch: int = 0
+    active: str | None = None
+    primary: str = ""
+    file_primary: str = ""
+    syncs_from: Mapping[str, str | None] = field(default_factory=dict)
+    latched: frozenset[str] = frozenset()
+    needs_resync: frozenset[str] = frozenset()
+    moved_at: float | None = None
+    lockout_until: float | None = None
+    maintenance: Maintenance | None = None
+    rearming: bool = False
+    hold: Hold | None = None
+    mass: str = ""
+    incident: Incident | None = None
+    approvals: tuple[Approval, ...] = ()
+    move: Move | None = None
+    run: Run | None = None
+    counter: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PageSight:
+    """One page of one member over time. `first_bad` / `last_bad` are the starts of the first and the last *counted* failed look of this outage
+    (looks started less than `timeout` apart count as one); `down_at` the end of the look that completed the fall."""
+
+    health: Health = Health.UNKNOWN
+    good_run: int = 0
+    bad_run: int = 0
+    leak: int = 0
+    first_bad: float | None = None
+    last_bad: float | None = None
+    down_at: float | None = None
+    last: ProbeResult | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSight:
+    """What the looks of this life have shown of one member.
+
+    `standby_seen`: last time its page said Standby; `standby_since`: since when it says so without a break; `primary_since`: first look of the
+    present run of Primary; `unserving_since`: since when every look at its status page failed (the active: nobody writes there);
+    `synced`: its last known good sync; `sync_voided`: it acted as Primary beside a serving active after that.
+    """
+
+    pages: Mapping[str, PageSight] = field(default_factory=dict)
+    standby_seen: float | None = None
+    standby_since: float | None = None
+    primary_since: float | None = None
+    unserving_since: float | None = None
+    wrote_at: float | None = None
+    sync_from: str = ""
+    sync_started: float | None = None
+    sync_completed: float | None = None
+    sync_unknown: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActuatorSight:
+    """The ledger of one actuator: what it took and what was read back. `since`: since when it is behind."""
+
+    applied: int = 0
+    verified: int = 0
+    error: str = ""
+    error_reason: str = ""
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that is believed of one service. `promoted`: the active has shown Primary and a good status page in this life and since the move.
+
+    `never_promoted`: since the move the active was read Standby with a failing status page at every look, without a gap in watching.
+    `judged_from`: looks started before this instant count for nothing (start, end of maintenance, end of blindness).
+    """
+
+    saved: Saved
+    revision: int = 0
+    members: Mapping[str, MemberSight] = field(default_factory=dict)
+    actuators: Mapping[str, ActuatorSight] = field(default_factory=dict)
+    started: bool = False
+    uninitialised: str = ""
+    adopting: str = ""
+    shown: Mapping[str, str] = field(default_factory=dict)
+    promoted: bool = False
+    promoted_up_since: float | None = None
+    never_promoted: bool = False
+    rounds: int = 0
+    round_marks: Mapping[str, float] = field(default_factory=dict)
+    judged_from: float = 0.0
+    conditions: tuple[str, ...] = ()
+    blocked_by: tuple[str, ...] = ()
+    reason: str = ""
+    unsaved: str = ""
+    noted: frozenset[str] = frozenset()

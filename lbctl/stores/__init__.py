@@ -1,0 +1,1 @@
+"""Ways to remember: one file a kind, listed in `STORES`."""

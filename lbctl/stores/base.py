@@ -1,0 +1,46 @@
+"""What a store is: the memory that survives. One durable transaction holds the new state and its journal lines, before any action (H25)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lbctl.model.decision import Step
+from lbctl.model.state import Saved
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was found for a service. `saved` None: absent, or unreadable, which `problem` then tells (never silently: H26)."""
+
+    saved: Saved | None
+    revision: int
+    problem: str = ""
+
+
+class Store(Protocol):
+    """One file a kind; listed in `stores.STORES`."""
+
+    async def load(self, service: str) -> Loaded:
+        """The last saved state. A torn one falls back to the copy before it, and says so."""
+        ...
+
+    async def save(self, saved: Saved, *, expected: int, steps: Sequence[Step]) -> int:
+        """Writes state and journal lines in one transaction, durably, and returns the new revision.
+
+        Raises `StaleRevision` where somebody saved first, `StoreUnavailable` where nothing could be written; then nothing was.
+        """
+        ...
+
+    async def append(self, steps: Sequence[Step]) -> None:
+        """Journal lines that change no state (a look's verdict, a note)."""
+        ...
+
+    async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
+        """Journal lines with `seq` above `since`, oldest first; with `newest`, the last `limit` of them (still oldest first)."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the store's thread; what was saved stays."""
+        ...
