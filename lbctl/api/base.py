@@ -1,0 +1,75 @@
+"""What the API needs from the controller: five reads, one `submit`, one bell.
+
+The journal is the queue: a stream never holds events of its own. `subscribe()` gives a bell that rings when something was journaled, and the
+stream reads on from the last `seq` it has sent. So a slow client costs no memory, misses nothing, and resumes from any `Last-Event-ID`.
+
+`submit` writes the journal's line (who, what, why) in the same durable transaction as its effect and before it is acted on; the API adds nothing
+to that and acts in no other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from lbctl.model.commands import Command, Reply
+from lbctl.model.decision import Step
+
+ServiceObject = Mapping[str, Any]
+"""A service as the contract (section 4) has it, as `policy.view` makes it."""
+
+
+class Bell(Protocol):
+    """Rings when the journal has grown or the controller stops."""
+
+    async def wait(self) -> None:
+        """Returns at the next ring, at once where it has rung since the last wait. Holds no items."""
+        ...
+
+    def close(self) -> None:
+        """No more rings are wanted."""
+        ...
+
+
+class Controller(Protocol):
+    """The controller as its faces see it (`controller.Controller` is one)."""
+
+    async def submit(self, command: Command) -> Reply:
+        """Through the service's inbox and gate; returns when it is decided and saved. KeyError for a service that is not configured."""
+        ...
+
+    def snapshot(self) -> Sequence[ServiceObject]:
+        """All services in the file's order."""
+        ...
+
+    def service(self, name: str) -> ServiceObject:
+        """One service; KeyError where it is not configured."""
+        ...
+
+    def explain(self, name: str, to: str | None = None) -> Mapping[str, Any]:
+        """Why traffic is where it is and what blocks a move; KeyError for an unknown service or member."""
+        ...
+
+    async def events(self, since: int = 0, service: str | None = None, *, limit: int = 1000, newest: bool = False) -> Sequence[Step]:
+        """Journal lines with `seq` above `since`, oldest first; `newest`: the last `limit` of them."""
+        ...
+
+    def subscribe(self) -> Bell:
+        """A bell of the caller's own."""
+        ...
+
+    def health(self) -> Mapping[str, Any]:
+        """Of lbctl itself. `live`: every critical loop has ticked; `ready`: it may act; `leader`; `store_up`; `loop_lag_s`; `why`: in words."""
+        ...
+
+
+class Administration(Protocol):
+    """What `app` offers beside the controller: the file it was started from."""
+
+    async def plan(self, text: str, name: str) -> Mapping[str, Any]:
+        """What a reload to this text would change and publish; changes nothing. `ConfigError` where the text is not valid."""
+        ...
+
+    async def reload(self, by: str, *, allow_switch: bool = False) -> Reply:
+        """Validate, plan, apply the file; refused where it would move traffic, unless allowed (H37). `ConfigError` where it is not valid."""
+        ...
