@@ -22,6 +22,22 @@ class Code(IntEnum):
     NOT_ALLOWED = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What one actuator shows, as read from outside at all its places.
+
+    `members`: those whose addresses are there (one for a failover service, when all places agree). Empty with `nothing`: nothing is published;
+    with `unread`: no place could be read; with neither: something that belongs to no member, or places that disagree (`detail` tells).
+    """
+
+    actuator: str
+    members: tuple[str, ...] = ()
+    nothing: bool = False
+    unread: bool = False
+    epoch: int | None = None
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """`by` is who asked, `revision` the one they had seen (None: whatever it is now; H36)."""
@@ -98,9 +114,10 @@ class Release(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt(Command):
-    """Accepts what is published as the truth; moves nothing."""
+    """Accepts what is published as the truth; moves nothing. The controller reads all actuators and fills in `shown` as it is submitted."""
 
     member: str | None = None
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lbctl.model.commands import Command
+from lbctl.model.commands import Command, Shown
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 
@@ -17,21 +17,6 @@ from lbctl.model.settings import ServiceSettings
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; `Decision.wake_at` asked for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What one actuator's place shows, as read from outside: `members` whose addresses are there.
-
-    Empty `members` with `nothing` true: nothing is published. Empty with `nothing` false: something that belongs to no member.
-    `from_copy` marks the embedded server's own copy of its last answers.
-    """
-
-    actuator: str
-    members: tuple[str, ...] = ()
-    nothing: bool = False
-    epoch: int | None = None
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +120,21 @@ class FollowedMoved:
 
 
 Event: TypeAlias = (
-    Tick | Started | ProbeResult | Applied | Verified | ApplyFailed | Drifted | SyncSeen | SyncUnknown | DriveStep
-    | SaveFailed | ClockStepped | Reloaded | FollowedMoved | Command
+    Tick
+    | Started
+    | ProbeResult
+    | Applied
+    | Verified
+    | ApplyFailed
+    | Drifted
+    | SyncSeen
+    | SyncUnknown
+    | DriveStep
+    | SaveFailed
+    | ClockStepped
+    | Reloaded
+    | FollowedMoved
+    | Command
 )
 
 

@@ -123,8 +123,12 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class PageSight:
-    """One page of one member over time. `first_bad` / `last_bad` are the starts of the first and the last *counted* failed look of this outage
-    (looks started less than `timeout` apart count as one); `down_at` the end of the look that completed the fall."""
+    """One page of one member over time.
+
+    `first_bad` is the start of the first failed look since the last good one, `last_bad` the start of the last *counted* one: looks started
+    less than `timeout` apart count as one. `down_at` is the end of the look that completed the outage (`fall` or leak, and `min_outage`).
+    `voided` is why the newest look counts for nothing; a real look clears it.
+    """
 
     health: Health = Health.UNKNOWN
     good_run: int = 0
@@ -135,23 +139,23 @@ class PageSight:
     down_at: float | None = None
     last: ProbeResult | None = None
     since: float | None = None
+    voided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberSight:
-    """What the looks of this life have shown of one member.
+    """What the looks of this life have shown of one member. Times are steady seconds.
 
-    `standby_seen`: last time its page said Standby; `standby_since`: since when it says so without a break; `primary_since`: first look of the
-    present run of Primary; `unserving_since`: since when every look at its status page failed (the active: nobody writes there);
-    `synced`: its last known good sync; `sync_voided`: it acted as Primary beside a serving active after that.
+    `returned_at`: the first good look after it was away; `standby_seen`: last time it said Standby; `primary_since`: the first look of its
+    present run of Primary; `unserving_since`: since when every look at its status page failed, so that nobody writes there;
+    `sync_*`: its last known good sync, `sync_unknown` why none is known.
     """
 
     pages: Mapping[str, PageSight] = field(default_factory=dict)
+    returned_at: float | None = None
     standby_seen: float | None = None
-    standby_since: float | None = None
     primary_since: float | None = None
     unserving_since: float | None = None
-    wrote_at: float | None = None
     sync_from: str = ""
     sync_started: float | None = None
     sync_completed: float | None = None
@@ -166,15 +170,19 @@ class ActuatorSight:
     verified: int = 0
     error: str = ""
     error_reason: str = ""
+    drift: str = ""
     since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that is believed of one service. `promoted`: the active has shown Primary and a good status page in this life and since the move.
+    """All that is believed of one service.
 
+    `uninitialised` says why the active is not known; `adopting` is the member whose clean rounds are being counted ("*": whoever shows itself).
+    `promoted`: the active has shown Primary and a good status page since the move and in this life; `up_since`: promoted and up since then.
     `never_promoted`: since the move the active was read Standby with a failing status page at every look, without a gap in watching.
-    `judged_from`: looks started before this instant count for nothing (start, end of maintenance, end of blindness).
+    `rounds` / `looked`: clean rounds so far, and whom this round has seen. `judged_from`: looks started before this count for nothing.
+    `asked`: the outage (`down_at`) for which a confirming look was asked of a member. `noted`: what was already told, so that it is told once.
     """
 
     saved: Saved
@@ -186,13 +194,13 @@ class State:
     adopting: str = ""
     shown: Mapping[str, str] = field(default_factory=dict)
     promoted: bool = False
-    promoted_up_since: float | None = None
+    up_since: float | None = None
     never_promoted: bool = False
     rounds: int = 0
-    round_marks: Mapping[str, float] = field(default_factory=dict)
+    looked: frozenset[str] = frozenset()
     judged_from: float = 0.0
-    conditions: tuple[str, ...] = ()
-    blocked_by: tuple[str, ...] = ()
+    blind_since: float | None = None
+    asked: Mapping[str, float] = field(default_factory=dict)
+    noted: frozenset[str] = frozenset()
     reason: str = ""
     unsaved: str = ""
-    noted: frozenset[str] = frozenset()
