@@ -19,8 +19,22 @@ class Loaded:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class JournalLimits:
+    """How long journal lines are kept (seconds, counted from the newest) and how large the whole may grow (contract section 3, `journal`)."""
+
+    keep_s: float = 400 * 86400.0
+    size_max_bytes: int = 1 << 30
+
+
+AS_IN_THE_CONTRACT = JournalLimits()
+
+
 class Store(Protocol):
     """One file a kind; listed in `stores.STORES`."""
+
+    problem: str
+    """What was wrong with the memory as a whole when it was opened; empty where nothing was."""
 
     async def load(self, service: str) -> Loaded:
         """The last saved state. A torn one falls back to the copy before it, and says so."""
@@ -39,6 +53,14 @@ class Store(Protocol):
 
     async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
         """Journal lines with `seq` above `since`, oldest first; with `newest`, the last `limit` of them (still oldest first)."""
+        ...
+
+    async def head(self) -> int:
+        """The number of the newest journal line; 0 where there is none."""
+        ...
+
+    async def verify(self) -> int | None:
+        """The number of the first journal line that breaks the chain of hashes; None where it is whole (`audit verify`)."""
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,113 @@
+"""The memory of one host: a SQLite file in WAL mode with `synchronous=FULL`, in a thread of its own.
+
+* State and journal lines go in one durable transaction, before any action (H25); about a millisecond, shared by all who save at once.
+* Compare-and-save on the revision: who judged by an older state is told (`StaleRevision`) and nothing is written.
+* Each service's row keeps the copy before it. A row whose checksum fails falls back to that copy and says so; with neither, the service is
+  unreadable, which is never the same as new (H26).
+* A torn file is moved aside, never deleted; a file of a newer version is refused. Both are told with every load.
+* Where the disk is full or read-only, reading goes on and saving raises `StoreUnavailable`; each save tries the disk anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from lbctl.errors import StaleRevision, StoreUnavailable
+from lbctl.model.decision import Step
+from lbctl.model.state import Saved
+from lbctl.stores import sqlite_journal as journal
+from lbctl.stores.base import AS_IN_THE_CONTRACT, JournalLimits, Loaded
+from lbctl.stores.encoding import checksum, decode, encode
+from lbctl.stores.sqlite_file import open_database
+from lbctl.stores.sqlite_thread import SqliteThread
+
+_PRUNE_EVERY = 200
+"""Writes between two looks at the journal's bounds."""
+
+
+class SqliteStore:
+    """See `stores.base.Store`. `problem` tells what was wrong with the file when it was opened, empty where nothing was."""
+
+    def __init__(self, path: str | Path, limits: JournalLimits = AS_IN_THE_CONTRACT) -> None:
+        self.path = Path(path)
+        self.problem = ""
+        self._limits = limits
+        self._writes = 0
+        self._read_only = False
+        self._thread = SqliteThread(self._connect)
+
+    async def load(self, service: str) -> Loaded:
+        try:
+            return await self._thread.call(lambda connection: self._load(connection, service), writes=False)
+        except StoreUnavailable as error:
+            return Loaded(None, 0, f"the state cannot be read: {error}")
+
+    async def save(self, saved: Saved, *, expected: int, steps: Sequence[Step]) -> int:
+        text = encode(saved)
+        return await self._thread.call(lambda connection: self._save(connection, saved.service, text, expected, steps), writes=True)
+
+    async def append(self, steps: Sequence[Step]) -> None:
+        await self._thread.call(lambda connection: self._append(connection, steps), writes=True)
+
+    async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
+        return await self._thread.call(lambda connection: journal.steps(connection, since, service, limit, newest), writes=False)
+
+    async def head(self) -> int:
+        """The number of the newest journal line."""
+        return await self._thread.call(lambda connection: journal.head(connection)[0], writes=False)
+
+    async def verify(self) -> int | None:
+        """The first journal line that breaks the chain, None where it is whole (`audit verify`)."""
+        return await self._thread.call(journal.verify, writes=False)
+
+    async def close(self) -> None:
+        await self._thread.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        opened = open_database(self.path)
+        self.problem = opened.problem or self.problem
+        self._read_only = opened.read_only
+        return opened.connection
+
+    def _load(self, connection: sqlite3.Connection, service: str) -> Loaded:
+        row = connection.execute("SELECT * FROM state WHERE service = ?", (service,)).fetchone()
+        if row is None:
+            return Loaded(None, 0, self.problem)
+        _, revision, text, digest, old_revision, old_text, old_digest = row
+        if (saved := _readable(service, revision, text, digest)) is not None:
+            return Loaded(saved, revision, self.problem)
+        if (saved := _readable(service, old_revision, old_text, old_digest)) is not None:
+            return Loaded(saved, revision, f"the state of revision {revision} is torn; revision {old_revision} is used")
+        return Loaded(None, revision, f"the state of revision {revision} is torn, and so is the copy before it")
+
+    def _save(self, connection: sqlite3.Connection, service: str, text: str, expected: int, steps: Sequence[Step]) -> int:
+        revision = expected + 1
+        digest = checksum(service, revision, text)
+        if expected == 0:
+            changed = connection.execute("INSERT OR IGNORE INTO state (service, revision, text, sum) VALUES (?, ?, ?, ?)",
+                                         (service, revision, text, digest)).rowcount
+        else:
+            changed = connection.execute("UPDATE state SET old_revision = revision, old_text = text, old_sum = sum, revision = ?, text = ?, sum = ?"
+                                         " WHERE service = ? AND revision = ?", (revision, text, digest, service, expected)).rowcount
+        if changed != 1:
+            found = connection.execute("SELECT revision FROM state WHERE service = ?", (service,)).fetchone()
+            raise StaleRevision(expected, found[0] if found else 0)
+        self._append(connection, steps)
+        return revision
+
+    def _append(self, connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
+        journal.append(connection, steps)
+        self._writes += 1
+        if self._writes >= _PRUNE_EVERY:
+            self._writes = 0 if journal.prune(connection, self._limits) < journal.PRUNE_BATCH - 1 else _PRUNE_EVERY
+
+
+def _readable(service: str, revision: int | None, text: str | None, digest: str | None) -> Saved | None:
+    if revision is None or text is None or checksum(service, revision, text) != digest:
+        return None
+    try:
+        return decode(text)
+    except ValueError:
+        return None

@@ -1,0 +1,99 @@
+"""What every store promises, over the dictionary of stores (H25, H26)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from lbctl.errors import StaleRevision
+from lbctl.model.decision import Step
+from lbctl.model.state import Approval, Hold, Incident, Maintenance, Move, Restore, Run, Saved
+from lbctl.stores import STORES, JournalLimits, Store, open_store
+
+RESTORE = Restore(active="a", latched=frozenset({"x"}), needs_resync=frozenset(), lockout_until=None, moved_at=3.5)
+FULL = Saved(
+    service="core", epoch=7, active="b", primary="a", file_primary="a", syncs_from={"b": "a", "a": None},
+    latched=frozenset({"a", "c"}), needs_resync=frozenset({"a"}), moved_at=1.5, lockout_until=2.25,
+    maintenance=Maintenance(by="u", reason="r", since=1.0, until=2.0), rearming=True, hold=Hold(by="u", reason="w", since=3.0), mass="hold",
+    incident=Incident(id="i1", began=1.0, actives=("a",)),
+    approvals=(Approval(id="p", to="b", asked=1.0, expires=2.0, incident="i1", rules=("r",), reason="why"),),
+    move=Move(trigger="auto", verb="failover", source="a", target="b", epoch=7, at=1.0, by="", reason="down", restore=RESTORE),
+    run=Run(id="r1", kind="resume", step="one", by="u", reason="r", began=1.0, notes={"k": "v"}), counter=12)
+
+
+def step(text: str, service: str = "core", at: float = 1.0) -> Step:
+    return Step(at=at, service=service, kind="test", text=text, data={"n": 1, "nested": {"a": [1, 2]}})
+
+
+@pytest_asyncio.fixture(params=sorted(STORES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = STORES[request.param](str(tmp_path / "state.db"), JournalLimits())
+    yield opened
+    await opened.close()
+
+
+async def test_what_was_never_saved_is_absent_and_no_problem(store: Store) -> None:
+    loaded = await store.load("core")
+    assert (loaded.saved, loaded.revision, loaded.problem) == (None, 0, "")
+
+
+async def test_every_field_comes_back_as_it_was_saved(store: Store) -> None:
+    assert await store.save(FULL, expected=0, steps=[]) == 1
+    assert await store.load("core") == type(await store.load("core"))(FULL, 1, "")
+
+
+async def test_who_judged_by_an_older_state_is_told_and_writes_nothing(store: Store) -> None:
+    await store.save(FULL, expected=0, steps=[])
+    with pytest.raises(StaleRevision) as caught:
+        await store.save(Saved(service="core"), expected=0, steps=[step("never")])
+    assert (caught.value.expected, caught.value.found) == (0, 1)
+    with pytest.raises(StaleRevision):
+        await store.save(Saved(service="core"), expected=5, steps=[step("never")])
+    assert (await store.load("core")).saved == FULL
+    assert await store.steps() == []
+
+
+async def test_of_many_that_save_at_once_by_one_revision_exactly_one_wins(store: Store) -> None:
+    async def attempt(number: int) -> bool:
+        try:
+            await store.save(Saved(service="core", counter=number), expected=0, steps=[step(str(number))])
+        except StaleRevision:
+            return False
+        return True
+
+    won = await asyncio.gather(*(attempt(n) for n in range(20)))
+    assert sum(won) == 1
+    saved = (await store.load("core")).saved
+    assert saved is not None
+    assert [line.text for line in await store.steps()] == [str(saved.counter)]
+
+
+async def test_journal_lines_are_numbered_filtered_and_limited(store: Store) -> None:
+    await store.save(FULL, expected=0, steps=[step("1"), step("2", service="other")])
+    await store.append([step("3"), step("4", service="other"), step("5")])
+    lines = await store.steps()
+    assert [(line.seq, line.text) for line in lines] == [(1, "1"), (2, "2"), (3, "3"), (4, "4"), (5, "5")]
+    assert lines[0].data == {"n": 1, "nested": {"a": [1, 2]}}
+    assert [line.text for line in await store.steps(service="other")] == ["2", "4"]
+    assert [line.text for line in await store.steps(since=2, limit=2)] == ["3", "4"]
+    assert [line.text for line in await store.steps(limit=2, newest=True)] == ["4", "5"]
+    assert await store.head() == 5
+    assert await store.verify() is None
+
+
+async def test_many_services_do_not_disturb_one_another(store: Store) -> None:
+    names = [f"s{n}" for n in range(300)]
+    await asyncio.gather(*(store.save(Saved(service=name, counter=n), expected=0, steps=[step("x", name)]) for n, name in enumerate(names)))
+    found = [(await store.load(name)).saved for name in names]
+    assert [saved.counter for saved in found if saved] == list(range(300))
+    assert await store.verify() is None
+
+
+def test_a_plain_path_is_a_sqlite_file_and_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    assert type(open_store("memory:")).__name__ == "MemoryStore"
+    with pytest.raises(KeyError):
+        open_store("nokind:x")
