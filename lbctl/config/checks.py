@@ -1,0 +1,177 @@
+"""What must agree between values of one service. `config.surroundings` has what must agree around them.
+
+One function a question, all listed in `CHECKS`; each gives every mistake it finds.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+
+from lbctl.config.context import Complaint, Context, url_endpoint
+from lbctl.config.problems import suggestion
+from lbctl.config.profiles import probe_settings
+from lbctl.config.quantities import endpoint
+from lbctl.config.services import Member, Service
+
+Complaints = Iterator[Complaint]
+
+
+def roles(context: Context, name: str, service: Service) -> Complaints:
+    """Exactly one primary in a failover service."""
+    primaries = [number for number, member in enumerate(service.members) if member.role == "primary"]
+    if service.kind == "failover" and not primaries:
+        yield Complaint(("services", name, "members"), "no member is primary", f"add `role: primary` to {service.members[0].name}")
+    for number in primaries[1:] if service.kind == "failover" else []:
+        first = service.members[primaries[0]].name
+        yield Complaint(("services", name, "members", number, "role"), f"there is a primary already: {first}", "the others are `secondary`")
+
+
+def member_names(context: Context, name: str, service: Service) -> Complaints:
+    """A name is one member's, and so is an address in a view: what is published must tell who is active."""
+    seen: dict[str, int] = {}
+    holders: dict[tuple[str, str], str] = {}
+    for number, member in enumerate(service.members):
+        path = ("services", name, "members", number)
+        if seen.setdefault(member.name, number) != number:
+            yield Complaint((*path, "name"), f"there is a member {member.name} already")
+        for view, addresses in member.address.items():
+            for address in addresses:
+                if holders.setdefault((view, address), member.name) != member.name:
+                    yield Complaint((*path, "address"), f"{address} is the address of {holders[view, address]} already")
+    if len(seen) == len(service.members):
+        yield from _sync_chain(name, service)
+
+
+def _sync_chain(name: str, service: Service) -> Complaints:
+    """`syncs_from` names another member, and the chain ends."""
+    sources = {member.name: member.syncs_from for member in service.members}
+    for number, member in enumerate(service.members):
+        path = ("services", name, "members", number, "syncs_from")
+        if member.syncs_from is not None and member.syncs_from not in sources:
+            yield Complaint(path, f"there is no member {member.syncs_from}", suggestion(member.syncs_from, list(sources)))
+        elif (loop := _loop(member.name, sources)) and min(loop) == member.name:
+            yield Complaint(path, "a loop: " + " <- ".join([*loop, member.name]))
+
+
+def _loop(start: str, links: dict[str, str | None]) -> list[str]:
+    """The way from `start` along `links` back to `start`; empty where it does not come back."""
+    way = [start]
+    while (following := links.get(way[-1])) and following not in way:
+        way.append(following)
+    return way if following == start else []
+
+
+def probing(context: Context, name: str, service: Service) -> Complaints:
+    """Numbers that contradict one another, and places that cannot be looked at."""
+    for number, member in enumerate(service.members):
+        path = ("services", name, "members", number)
+        settings = probe_settings(context.file.defaults.probe, service.probe, member.probe)
+        near = path if member.probe.model_fields_set else ("services", name) if service.probe.model_fields_set else ("defaults",)
+        if settings.timeout_s > settings.interval_s:
+            yield Complaint((*near, "probe"), f"timeout {settings.timeout_s:g}s is longer than interval {settings.interval_s:g}s",
+                            "a look must end before the next begins: raise `interval` or lower `timeout`")
+        if settings.fast_interval_s > settings.interval_s:
+            yield Complaint((*near, "probe"), f"fast_interval {settings.fast_interval_s:g}s is longer than interval {settings.interval_s:g}s")
+        yield from _place(path, member, service)
+
+
+def _place(path: tuple[str | int, ...], member: Member, service: Service) -> Complaints:
+    port = 443
+    try:
+        port = url_endpoint(member.url).port if member.url else port
+    except ValueError as error:
+        yield Complaint((*path, "url"), str(error))
+    try:
+        if member.connect:
+            endpoint(member.connect, port)
+    except ValueError as error:
+        yield Complaint((*path, "connect"), str(error))
+    if member.tls.pin_sha256 and not pin(member.tls.pin_sha256):
+        yield Complaint((*path, "tls", "pin_sha256"), "expected a SHA-256 digest in base64 or hex", "of the public key (SPKI)")
+    if member.tls.client_key_file and not member.tls.client_cert_file:
+        yield Complaint((*path, "tls", "client_key_file"), "is the key of no certificate", "add `client_cert_file`")
+    if service.monitor.kind == "site" and not member.url:
+        yield Complaint((*path,), "the url of the site's lbctl is missing", "add `url: https://HOST:9653`")
+
+
+def pin(text: str) -> str:
+    """A digest in hex, lower case; empty where it is none."""
+    if re.fullmatch(r"[0-9A-Fa-f]{64}", plain := text.replace(":", "")):
+        return plain.lower()
+    try:
+        raw = base64.b64decode(text.removeprefix("sha256/").removeprefix("sha256//"), validate=True)
+    except (binascii.Error, ValueError):
+        return ""
+    return raw.hex() if len(raw) == 32 else ""
+
+
+def means(context: Context, name: str, service: Service) -> Complaints:
+    """What a setting needs so that it can do anything: freshness its source, a drive its SSH."""
+    for number, member in enumerate(service.members):
+        path = ("services", name, "members", number)
+        fresh = member.freshness
+        if fresh and fresh.source != "ssh" and getattr(fresh, fresh.source) is None:
+            yield Complaint((*path, "freshness"), f"`source: {fresh.source}` needs `{fresh.source}:`")
+        if fresh and fresh.source == "ssh" and not member.drive:
+            yield Complaint((*path, "freshness", "source"), "`source: ssh` reads over the member's `drive`, which is missing")
+        for other in ("file", "url"):
+            if fresh and fresh.source != other and getattr(fresh, other) is not None:
+                yield Complaint((*path, "freshness", other), f"says nothing with `source: {fresh.source}`")
+        if service.on_failover.promote == "drive" and not member.drive:
+            yield Complaint((*path,), f"`promote: drive` needs `drive:` on {member.name}", "over which SSH may lbctl promote it?")
+        if member.drive and service.monitor.kind != "core":
+            yield Complaint((*path, "drive"), "only a Core can be driven", "`monitor: core`")
+
+
+def views(context: Context, name: str, service: Service) -> Complaints:
+    """An actuator's view exists on every member."""
+    for number, actuator in enumerate(service.actuators):
+        view = getattr(actuator.settings, "view", "")
+        for member in service.members:
+            if view not in member.address and "" not in member.address:
+                known = ", ".join(sorted(member.address))
+                message = f"{member.name} has no address in the view {view!r}" if view else f"{member.name} has addresses by view ({known})"
+                yield Complaint(("services", name, "actuators", number, actuator.kind), message, f"add `view:` with one of {known}")
+
+
+def zones(context: Context, name: str, service: Service) -> Complaints:
+    """A published name lies in a zone that somebody serves."""
+    embedded = context.file.authoritative
+    for number, actuator in enumerate(service.actuators):
+        path = ("services", name, "actuators", number, actuator.kind)
+        target = getattr(actuator.settings, "name", "")
+        if actuator.kind == "rfc2136" and not within(target, actuator.settings.zone):
+            yield Complaint((*path, "name"), f"{target} is not in the zone {actuator.settings.zone}")
+        if actuator.kind != "authoritative":
+            continue
+        if embedded is None and "authoritative" not in context.document.values:
+            yield Complaint(path, "the embedded DNS server is off", "add `authoritative:` with `listen` and a zone")
+        if embedded and not any(within(target, zone) for zone in embedded.zones):
+            yield Complaint((*path, "name"), f"{target} is in no zone of `authoritative.zones`", "zones: " + ", ".join(embedded.zones))
+        if embedded and any(target in zone.ns for zone in embedded.zones.values()):
+            yield Complaint((*path, "name"), f"{target} is a name server of its zone")
+
+
+def within(name: str, zone: str) -> bool:
+    """True where a name is the zone's or below it."""
+    return name == zone or name.endswith(f".{zone}")
+
+
+def commands(context: Context, name: str, service: Service) -> Complaints:
+    """`exec` runs a program by its path; `haproxy` maps members that exist."""
+    members = [member.name for member in service.members]
+    for number, actuator in enumerate(service.actuators):
+        path = ("services", name, "actuators", number, actuator.kind)
+        for key in ("apply", "read") if actuator.kind == "exec" else ():
+            program = getattr(actuator.settings, key)[0]
+            if not program.startswith("/"):
+                yield Complaint((*path, key), f"{program!r} is not an absolute path", "no shell and no PATH is searched")
+        for member in actuator.settings.servers if actuator.kind == "haproxy" else ():
+            if member not in members:
+                yield Complaint((*path, "servers", member), f"there is no member {member}", suggestion(member, members))
+
+
+CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, means, views, zones, commands)

@@ -1,0 +1,68 @@
+"""What the cross checks are given: the models, and the places, files and names they may ask about."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lbctl.config.load import Document, ValuePath, dotted
+from lbctl.config.quantities import Endpoint, endpoint
+from lbctl.config.services import File, Service
+from lbctl.config.tree import Canary
+from lbctl.errors import Problem
+
+URL = re.compile(r"(https?)://(\[[^\]]+\]|[^\s/:?#]+)(?::(\d+))?")
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A mistake before it has a place."""
+
+    path: ValuePath
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One reading of a configuration. `names` are all services of the file, those with mistakes of their own too."""
+
+    file: File
+    document: Document
+    names: frozenset[str]
+
+    def services(self) -> Iterator[tuple[str, Service]]:
+        yield from self.file.services.items()
+
+    def path(self, text: str) -> Path:
+        """A file's absolute path; relative ones stand beside the configuration."""
+        return self.document.file.parent.absolute() / Path(text).expanduser()
+
+    def unreadable(self, text: str) -> str:
+        """Why a file cannot be used; empty where it can."""
+        path = self.path(text)
+        if not path.exists():
+            return f"there is no file {path}"
+        return "" if path.is_file() and os.access(path, os.R_OK) else f"{path} cannot be read"
+
+    def problem(self, complaint: Complaint) -> Problem:
+        """A complaint with its place."""
+        return Problem(str(self.document.place(complaint.path)), dotted(complaint.path), complaint.message, complaint.hint)
+
+
+def url_endpoint(url: str) -> Endpoint:
+    """Host and port of an http or https url. Raises ValueError."""
+    found = URL.match(url)
+    if not found:
+        raise ValueError("expected a url such as https://core-a.example.com")
+    return endpoint(f"{found[2]}:{found[3] or PORTS[found[1]]}")
+
+
+def canary(text: str, site: str = "") -> Canary:
+    """A url, or an address with a port (443 by default): any reply from it proves the path, a refusal too. Raises ValueError."""
+    at = url_endpoint(text) if "://" in text else endpoint(text, 443)
+    return Canary(text, at.host, at.port, text if "://" in text else "", site)

@@ -1,0 +1,182 @@
+"""What may be written under `actuators:` and `notify:`: one model a kind, one row each in `Actuator` and `Notify`.
+
+The kinds' own modules import what they need to act (HTTP, netlink), which a check of a file must not wait for: so the keys stand here, and the
+kind's `Settings` are made from them by `app`. A test builds every kind's `Settings` from its model.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from lbctl.config.blocks import Model, OneKind
+from lbctl.config.quantities import DnsName, DnsServer, InterfaceAddress, Name, OneOrMore, Port, PositiveDuration, Text, Ttl
+
+
+class Tsig(Model):
+    """A key that signs DNS messages (RFC 8945)."""
+
+    name: DnsName
+    """The key's name, as the DNS server knows it."""
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    """The digest both sides use."""
+    secret_file: Text
+    """Bare base64, or a BIND `key` block."""
+
+
+class Authoritative(Model):
+    """A name in a zone of the embedded DNS server."""
+
+    name: DnsName
+    """The name clients ask for."""
+    ttl: Ttl = 30
+    """Seconds that resolvers may keep an answer."""
+    view: Name | Literal[""] = ""
+    """Which of the members' views of `address` is published."""
+
+
+class Rfc2136(Model):
+    """A name in somebody else's zone, changed by DNS UPDATE."""
+
+    servers: OneOrMore[DnsServer]
+    """Every server that is updated and read back: `IP`, `IP:port` or `[IPv6]:port`."""
+    zone: DnsName
+    """The zone that holds the name."""
+    name: DnsName
+    """The name clients ask for."""
+    ttl: Ttl = 30
+    """Seconds that resolvers may keep an answer."""
+    tsig: Tsig | None = None
+    """The key that updates are signed with."""
+    view: Name | Literal[""] = ""
+    """Which of the members' views of `address` is published."""
+
+
+class Vip(Model):
+    """An address that moves between hosts."""
+
+    address: InterfaceAddress
+    """The address; /32 and /128 are the usual prefixes."""
+    interface: Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]
+    """The network interface that carries it."""
+
+
+class Haproxy(Model):
+    """The servers of a backend of an HAProxy that stays, through its runtime socket."""
+
+    socket: Text
+    """Unix socket or HOST:PORT of the runtime API."""
+    backend: Text
+    """The backend whose servers are the members."""
+    servers: dict[Name, Text] = Field(default_factory=dict)
+    """Member -> server in that backend, where the names differ."""
+
+
+class Exec(Model):
+    """A command of the operator's: JSON on its standard input, never a shell."""
+
+    name: Name
+    """How status and metrics call it."""
+    apply: OneOrMore[Text]
+    """The command and its arguments that makes the world follow."""
+    read: OneOrMore[Text]
+    """The command that prints what the world shows."""
+    timeout: PositiveDuration = 10.0
+    """The deadline of both."""
+    view: Name | Literal[""] = ""
+    """Which of the members' views of `address` is handed over."""
+
+
+class Actuator(OneKind):
+    """One thing that is written when traffic moves."""
+
+    authoritative: Authoritative | None = None
+    """The embedded DNS server."""
+    rfc2136: Rfc2136 | None = None
+    """Other DNS servers, by DNS UPDATE."""
+    vip: Vip | None = None
+    """A virtual address."""
+    haproxy: Haproxy | None = None
+    """An HAProxy."""
+    exec: Exec | None = None
+    """A command."""
+
+
+Severity = Literal["page", "ticket", "info"]
+
+
+class Webhook(Model):
+    """A signed HTTP request for each notice."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    """Where it is posted."""
+    secret_file: Text | None = None
+    """The key of its HMAC-SHA256 signature."""
+    ca_file: Text | None = None
+    """Trust this authority instead of the system's."""
+    at_least: Severity = "info"
+    """Lesser notices are not sent here."""
+
+
+class Email(Model):
+    """A mail for each notice."""
+
+    to: OneOrMore[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]]
+    """Its readers."""
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    """Whom it is from; `lbctl@` the first reader's domain by default."""
+    host: Text = "localhost"
+    """The mail server."""
+    port: Port = 25
+    """Its port."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the way to it is protected."""
+    user: Text | None = None
+    """Login there."""
+    password_file: Text | None = None
+    """Its password."""
+    ca_file: Text | None = None
+    """Trust this authority instead of the system's."""
+    verify: bool = True
+    """Whether the server's certificate is checked."""
+    at_least: Severity = "info"
+    """Lesser notices are not sent here."""
+
+
+class Syslog(Model):
+    """A line in a log server (RFC 5424)."""
+
+    host: Text
+    """The log server."""
+    port: Port | None = None
+    """514, with `tls` 6514."""
+    protocol: Literal["udp", "tcp", "tls"] = "udp"
+    """How it is reached."""
+    facility: Literal["user", "daemon", "auth", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"] = "daemon"
+    """The facility of the lines."""
+    hostname: Text | None = None
+    """How this host calls itself there."""
+    enterprise: Annotated[int, Field(ge=1)] = 32473
+    """The enterprise number in the structured data's name."""
+    ca_file: Text | None = None
+    """With `tls`: trust this authority instead of the system's."""
+    at_least: Severity = "info"
+    """Lesser notices are not sent here."""
+
+
+def _hook(value: object) -> object:
+    return {"url": value} if isinstance(value, str) else value
+
+
+class Notify(OneKind):
+    """One way to tell people."""
+
+    url: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*:")] | None = None
+    """`mailto:`, or any service the notification library knows (where it is installed)."""
+    webhook: Annotated[Webhook, BeforeValidator(_hook, json_schema_input_type=str | Webhook)] | None = None
+    """A signed HTTP request."""
+    email: Email | None = None
+    """A mail."""
+    syslog: Syslog | None = None
+    """A line in a log server."""

@@ -1,0 +1,100 @@
+"""What pydantic found -> problems with a place, what was expected, and what the author may have meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from lbctl.config.load import Document, ValuePath, dotted
+from lbctl.errors import Problem
+
+WORDS = {
+    "missing": "is missing", "bool_parsing": "expected true or false", "int_parsing": "expected a whole number",
+    "string_type": "expected a text", "model_type": "expected a block of keys", "model_attributes_type": "expected a block of keys",
+    "dict_type": "expected a block of keys", "tuple_type": "expected a list",
+    "string_too_short": "must not be empty", "too_short": "must not be empty",
+}
+
+
+def from_validation(error: ValidationError, document: Document, root: type[BaseModel]) -> list[Problem]:
+    """One problem for each mistake. A value that came from the environment is not repeated."""
+    return [_problem(dict(item), document, root) for item in error.errors(include_url=False)]
+
+
+def _problem(item: dict[str, Any], document: Document, root: type[BaseModel]) -> Problem:
+    path: ValuePath = tuple(part for part in item["loc"] if part not in ("", "[key]"))
+    unknown = item["type"] == "extra_forbidden"
+    if unknown:
+        known = _keys(root, path[:-1])
+        return Problem(str(document.place(path, key=True)), dotted(path), "unknown key", suggestion(str(path[-1]), known) or _listed(known))
+    if item["type"] == "missing":
+        return Problem(str(document.place(path[:-1], key=True)), dotted(path), "is missing")
+    known_path = _longest(path, document)
+    message = WORDS.get(item["type"]) or _expected(item)
+    given = item.get("input")
+    if isinstance(given, str) and known_path not in document.hidden:
+        message += f", not {given[:60]!r}"
+    choices = [choice.strip("' ") for choice in str(item.get("ctx", {}).get("expected", "")).replace(" or ", ",").split(",")]
+    return Problem(str(document.place(known_path)), dotted(known_path), message, suggestion(str(given), choices))
+
+
+def _expected(item: dict[str, Any]) -> str:
+    if item["type"] == "literal_error":
+        return f"expected {item['ctx']['expected']}".replace("'", "")
+    if item["type"] == "string_pattern_mismatch":
+        return "has not the expected form"
+    return str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _longest(path: ValuePath, document: Document) -> ValuePath:
+    """The longest beginning of `path` that is in the file: validators may have put values into a form that is not."""
+    while path and path not in document.places:
+        path = path[:-1]
+    return path
+
+
+def _listed(known: list[str]) -> str:
+    return "known here: " + ", ".join(known) if known and len(known) <= 12 else ""
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """The nearest of the known words, as a question; empty where none is near."""
+    near = difflib.get_close_matches(word, [one for one in known if one], n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def _keys(root: type[BaseModel], path: ValuePath) -> list[str]:
+    """The keys that are known at `path`."""
+    model: type[BaseModel] | None = root
+    index = 0
+    while model and index < len(path):
+        field = model.model_fields.get(str(path[index]))
+        index += 1
+        if field is None:
+            return []
+        inner = next(_models(field.annotation), None)
+        if inner and inner not in _direct(field.annotation):
+            index += 1  # the entry of a map or of a list
+        model = inner
+    return list(model.model_fields) if model else []
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models inside an annotation, outermost first."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def _direct(annotation: Any) -> list[Any]:
+    """The models that stand in an annotation itself or in its unions, not inside a map or a list."""
+    if getattr(annotation, "__origin__", None) in (tuple, list, dict):
+        return []
+    found = [annotation] if isinstance(annotation, type) else []
+    for inner in get_args(annotation):
+        found += _direct(inner)
+    return found

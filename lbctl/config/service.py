@@ -1,0 +1,132 @@
+"""One service's models -> its frozen settings: the policy's part, and what the kinds around it need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lbctl.config.checks import pin
+from lbctl.config.context import Context, url_endpoint
+from lbctl.config.kinds import Actuator
+from lbctl.config.profiles import probe_settings, rule
+from lbctl.config.quantities import endpoint
+from lbctl.config.services import ClientTls as ClientTlsModel
+from lbctl.config.services import Member, Monitor, Service
+from lbctl.config.surroundings import actuator_id
+from lbctl.config.tree import (
+    BuiltActuator,
+    BuiltService,
+    ClientTls,
+    DriveConfig,
+    FreshnessSource,
+    HeartbeatConfig,
+    MonitorConfig,
+    ProbeTarget,
+    TsigConfig,
+)
+from lbctl.model.settings import Freshness, MemberSettings, MonitorSettings, Role, ServiceSettings
+
+DURATIONS = ("lockout", "promote_timeout", "seen_window", "maintenance_max", "approval_expires")
+PAGES = {"core": ("status", "hastatus")}
+
+
+def built_service(context: Context, name: str, service: Service) -> BuiltService:
+    """Everything of one service that has passed its checks."""
+    actuators = tuple(_actuator(context, actuator) for actuator in service.actuators)
+    members = service.members
+    return BuiltService(
+        settings=_settings(context, name, service, actuators),
+        monitor=_monitor(context, service.monitor),
+        targets={member.name: _target(context, member) for member in members},
+        freshness={
+            member.name: FreshnessSource(fresh.source, fresh.every, context.path(fresh.file) if fresh.file else None, fresh.url)
+            for member in members if (fresh := member.freshness)
+        },
+        drives={
+            member.name: DriveConfig(drive.ssh, drive.user, context.path(drive.key_file), context.path(drive.known_hosts_file))
+            for member in members if (drive := member.drive)
+        },
+        heartbeats={
+            member.name: HeartbeatConfig(beat.interval, beat.failures, beat.recheck, beat.on_failure == "promote")
+            for member in members if (beat := member.heartbeat)
+        },
+        actuators=actuators,
+    )
+
+
+def _settings(context: Context, name: str, service: Service, actuators: tuple[BuiltActuator, ...]) -> ServiceSettings:
+    levels = (context.file.defaults, service)
+    rules: dict[str, Any] = {f"{key}_s": value for key in DURATIONS if (value := rule(key, *levels)) is not None}
+    if (rounds := rule("rearm_rounds", *levels)) is not None:
+        rules["rearm_rounds"] = rounds
+    kind = service.monitor.kind
+    return ServiceSettings(
+        name=name,
+        members=tuple(_member(context, service, member) for member in service.members),
+        kind=service.kind,
+        monitor=MonitorSettings(kind, PAGES.get(kind, (kind,)), modes=kind == "core"),
+        observe=service.automation == "observe",
+        on_self_promoted=service.on_self_promoted,
+        promote=service.on_failover.promote,
+        site_cut=service.site_cut,
+        follows=service.follows,
+        minimum_share=service.minimum_share,
+        second_person=frozenset(rule("second_person", *levels) or ()),
+        quorum=context.file.controller.quorum,
+        actuators=tuple(actuator.id for actuator in actuators),
+        **rules,
+    )
+
+
+def _member(context: Context, service: Service, member: Member) -> MemberSettings:
+    fresh = member.freshness
+    return MemberSettings(
+        name=member.name,
+        role=Role(member.role),
+        address=dict(member.address),
+        probe=probe_settings(context.file.defaults.probe, service.probe, member.probe),
+        syncs_from=member.syncs_from,
+        manual_approval=member.approval == "manual",
+        site=member.site,
+        freshness=Freshness(fresh.max_staleness, fresh.unknown == "block") if fresh else None,
+        driven=member.drive is not None,
+    )
+
+
+def _target(context: Context, member: Member) -> ProbeTarget:
+    first = next(iter(member.address.values()))[0]
+    url = member.url or f"https://[{first}]" if ":" in first else member.url or f"https://{first}"
+    connect = endpoint(member.connect, url_endpoint(url).port) if member.connect else None
+    return ProbeTarget(member.name, url, connect, _tls(context, member.tls))
+
+
+def _tls(context: Context, tls: ClientTlsModel) -> ClientTls:
+    files = {key: context.path(text) for key in ("ca_file", "client_cert_file", "client_key_file") if (text := getattr(tls, key))}
+    return ClientTls(verify=tls.verify, server_name=tls.server_name, pin_sha256=pin(tls.pin_sha256) if tls.pin_sha256 else None, **files)
+
+
+def _monitor(context: Context, monitor: Monitor) -> MonitorConfig:
+    if monitor.tcp:
+        return MonitorConfig("tcp", port=monitor.tcp.port)
+    if monitor.http:
+        return MonitorConfig("http", path=monitor.http.path, statuses=monitor.http.expect.status, text=monitor.http.expect.text)
+    if monitor.site:
+        token = context.path(monitor.site.token_file) if monitor.site.token_file else None
+        return MonitorConfig("site", service=monitor.site.service, token_file=token, inner_failover_s=monitor.site.inner_failover)
+    return MonitorConfig()
+
+
+def _actuator(context: Context, actuator: Actuator) -> BuiltActuator:
+    settings = actuator.settings
+    fields: dict[str, Any] = {}
+    for key in type(settings).model_fields:
+        value = getattr(settings, key)
+        if key == "tsig":
+            value = value and TsigConfig(value.name, value.algorithm, context.path(value.secret_file))
+        fields[{"ttl": "ttl_s", "timeout": "timeout_s"}.get(key, key)] = value
+    view = str(fields.pop("view", ""))
+    return BuiltActuator(actuator.kind, actuator_id(actuator.kind, settings), view, _frozen(fields))
+
+
+def _frozen(fields: dict[str, Any]) -> Mapping[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
