@@ -29,9 +29,9 @@ class Settings:
     reaction: Reaction = Reaction.KEEP_STANDBY
 
     def detection_s(self, timeout_s: float) -> tuple[float, float]:
-        """The earliest and the latest time from the Primary's death to the failover, looks that each take up to `timeout_s` included."""
-        rechecks = (self.failures - 1) * self.recheck_s
-        return rechecks, self.interval_s + rechecks + self.failures * timeout_s
+        """The earliest and the latest seconds from the Primary's death to the failover: refused at once, or each look silent for `timeout_s`."""
+        rechecks = self.failures - 1
+        return rechecks * self.recheck_s, self.interval_s + rechecks * max(self.recheck_s, timeout_s) + timeout_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """After one look: what to remember, how long to wait (seconds), whether to begin the failover process now, and a line for the log."""
+    """After one look: what to remember, when to look again (seconds after this one began), whether the failover process begins now, the log's line."""
 
     beat: Beat
     wait_s: float

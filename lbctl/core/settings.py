@@ -138,7 +138,7 @@ class Admin(Model):
 
 
 class TrustedHost(Model):
-    """*Add Trusted Host* by file, for sites that install Cores by script: as if the key were pasted in the portal. Ports where they differ from ours."""
+    """*Add Trusted Host* by file, for sites that install Cores by script. Ports where they differ from ours."""
 
     host: Host
     key_file: Path

@@ -122,6 +122,11 @@ def scheduled(role: Role) -> Role:
     return replace(role, scheduler=role.ha_enabled and role.standby)
 
 
+def with_services(role: Role, *, tomcat: bool | None = None, clients: bool | None = None) -> Role:
+    """`service tomcat start|stop`, `failover client-connection enable|disable`: neither touches mode or state. None leaves one as it is."""
+    return replace(role, tomcat=role.tomcat if tomcat is None else tomcat, clients=role.clients if clients is None else clients)
+
+
 def may_sync(role: Role) -> str:
     """Why this Core does not replicate; empty where it does (G-SY1: only a standby replicates)."""
     if role.standby:

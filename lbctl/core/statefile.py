@@ -12,15 +12,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lbctl.core.settings import HaSettings
 from lbctl.core.state import Role
 from lbctl.errors import LbctlError
-
-ROLE = TypeAdapter(Role)
 
 
 class StateUnreadable(LbctlError):
@@ -45,7 +42,7 @@ class Saved(BaseModel):
     saved_at: float = 0.0
     """UTC seconds of the last Save of the HA Configuration: the anchor of the schedule."""
     atlas: bool = False
-    served: Annotated[Served | None, Field(default=None)]
+    served: Served | None = None
 
 
 @dataclass(slots=True)
