@@ -126,6 +126,7 @@ def _authoritative(context: Context) -> AuthoritativeConfig | None:
         name: ZoneConfig(
             name, dict(zone.ns), zone.allow_transfer, zone.also_notify,
             TsigConfig(zone.tsig.name, zone.tsig.algorithm, context.path(zone.tsig.secret_file)) if zone.tsig else None,
+            zone.negative_ttl, zone.verify, zone.dnssec,
         )
         for name, zone in server.zones.items()
     }

@@ -5,16 +5,13 @@ One function a question, all listed in `CHECKS`; each gives every mistake it fin
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Iterator
 
-from lbctl.config.context import Complaint, Context, url_endpoint
+from lbctl.config.context import Complaint, Context
 from lbctl.config.problems import suggestion
 from lbctl.config.profiles import probe_settings
-from lbctl.config.quantities import endpoint
 from lbctl.config.services import Member, Service
+from lbctl.probes.base import host_port, pin, url_parts
 
 Complaints = Iterator[Complaint]
 
@@ -79,33 +76,17 @@ def probing(context: Context, name: str, service: Service) -> Complaints:
 
 
 def _place(path: tuple[str | int, ...], member: Member, service: Service) -> Complaints:
-    port = 443
-    try:
-        port = url_endpoint(member.url).port if member.url else port
-    except ValueError as error:
-        yield Complaint((*path, "url"), str(error))
-    try:
-        if member.connect:
-            endpoint(member.connect, port)
-    except ValueError as error:
-        yield Complaint((*path, "connect"), str(error))
-    if member.tls.pin_sha256 and not pin(member.tls.pin_sha256):
-        yield Complaint((*path, "tls", "pin_sha256"), "expected a SHA-256 digest in base64 or hex", "of the public key (SPKI)")
+    readers = ((("url",), member.url, url_parts), (("connect",), member.connect, host_port), (("tls", "pin_sha256"), member.tls.pin_sha256, pin))
+    for key, text, read in readers:
+        try:
+            if text:
+                read(text)
+        except ValueError as error:
+            yield Complaint((*path, *key), str(error))
     if member.tls.client_key_file and not member.tls.client_cert_file:
         yield Complaint((*path, "tls", "client_key_file"), "is the key of no certificate", "add `client_cert_file`")
     if service.monitor.kind == "site" and not member.url:
         yield Complaint((*path,), "the url of the site's lbctl is missing", "add `url: https://HOST:9653`")
-
-
-def pin(text: str) -> str:
-    """A digest in hex, lower case; empty where it is none."""
-    if re.fullmatch(r"[0-9A-Fa-f]{64}", plain := text.replace(":", "")):
-        return plain.lower()
-    try:
-        raw = base64.b64decode(text.removeprefix("sha256/").removeprefix("sha256//"), validate=True)
-    except (binascii.Error, ValueError):
-        return ""
-    return raw.hex() if len(raw) == 32 else ""
 
 
 def means(context: Context, name: str, service: Service) -> Complaints:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lbctl.config.load import Document, ValuePath, dotted
-from lbctl.config.quantities import Endpoint, endpoint
+from lbctl.config.quantities import endpoint
 from lbctl.config.services import File, Service
 from lbctl.config.tree import Canary
 from lbctl.errors import Problem
-
-URL = re.compile(r"(https?)://(\[[^\]]+\]|[^\s/:?#]+)(?::(\d+))?")
-PORTS = {"http": 80, "https": 443}
+from lbctl.probes.base import url_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +51,9 @@ class Context:
         return Problem(str(self.document.place(complaint.path)), dotted(complaint.path), complaint.message, complaint.hint)
 
 
-def url_endpoint(url: str) -> Endpoint:
-    """Host and port of an http or https url. Raises ValueError."""
-    found = URL.match(url)
-    if not found:
-        raise ValueError("expected a url such as https://core-a.example.com")
-    return endpoint(f"{found[2]}:{found[3] or PORTS[found[1]]}")
-
-
 def canary(text: str, site: str = "") -> Canary:
     """A url, or an address with a port (443 by default): any reply from it proves the path, a refusal too. Raises ValueError."""
-    at = url_endpoint(text) if "://" in text else endpoint(text, 443)
-    return Canary(text, at.host, at.port, text if "://" in text else "", site)
+    if "://" in text:
+        _, host, port, _ = url_parts(text)
+        return Canary(text, host, port, text, site)
+    return Canary(text, *endpoint(text, 443), site=site)

@@ -27,6 +27,7 @@ from lbctl.config.quantities import (
     Share,
     Size,
     Text,
+    Ttl,
     one_or_more,
 )
 
@@ -88,6 +89,12 @@ class Zone(Model):
     """Secondaries that are told of changes (RFC 1996)."""
     tsig: Tsig | None = None
     """The key that transfers must be signed with."""
+    negative_ttl: Ttl = 30
+    """Seconds that resolvers may keep "there is no such name"."""
+    verify: tuple[DnsServer, ...] = ()
+    """Servers that are asked whether a change arrived; by default those of `ns` where the zone has secondaries."""
+    dnssec: Literal["off", "secondaries"] = "off"
+    """`secondaries`: they sign, and this server hides behind them."""
 
 
 def _rate_limit(value: Any) -> Any:

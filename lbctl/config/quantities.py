@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
@@ -24,8 +23,7 @@ LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A host (name or address) and a port."""
 
     host: str
@@ -116,6 +114,15 @@ def endpoint(text: Any, port: int | None = None) -> Endpoint:
     return Endpoint(host, number)
 
 
+def dns_server(text: Any) -> Endpoint:
+    """`IP`, `IP:port` or `[IPv6]:port`; names are not taken, because resolving them would need the very servers that are named."""
+    try:
+        at = endpoint(text, 53)
+        return at._replace(host=address(at.host))
+    except ValueError:
+        raise ValueError("expected IP, IP:port or [IPv6]:port") from None
+
+
 def dns_name(text: Any) -> str:
     """A host name, lower case, without the last dot."""
     name = str(text).rstrip(".").lower()
@@ -150,7 +157,7 @@ Network = Annotated[str, BeforeValidator(network)]
 DnsName = Annotated[str, BeforeValidator(dns_name)]
 Name = Annotated[str, BeforeValidator(plain_name)]
 Listen = Annotated[Endpoint, PlainValidator(endpoint), _texts(r"^.+:[0-9]+$", "127.0.0.1:9653", "[::1]:9653")]
-DnsServer = Annotated[Endpoint, PlainValidator(lambda text: endpoint(text, 53)), _texts(r"^.+$", "192.0.2.53", "[2001:db8::53]:5353")]
+DnsServer = Annotated[Endpoint, PlainValidator(dns_server), _texts(r"^.+$", "192.0.2.53", "[2001:db8::53]:5353")]
 SshServer = Annotated[Endpoint, PlainValidator(lambda text: endpoint(text, 22)), _texts(r"^.+$", "core-b.example.com:22")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1, le=1000)]

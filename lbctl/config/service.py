@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lbctl.config.checks import pin
-from lbctl.config.context import Context, url_endpoint
+from lbctl.config.context import Context
 from lbctl.config.kinds import Actuator
 from lbctl.config.profiles import probe_settings, rule
-from lbctl.config.quantities import endpoint
-from lbctl.config.services import ClientTls as ClientTlsModel
-from lbctl.config.services import Member, Monitor, Service
+from lbctl.config.services import ClientTls, Member, Monitor, Service
 from lbctl.config.surroundings import actuator_id
 from lbctl.config.tree import (
     BuiltActuator,
     BuiltService,
-    ClientTls,
     DriveConfig,
     FreshnessSource,
     HeartbeatConfig,
@@ -25,6 +21,7 @@ from lbctl.config.tree import (
     TsigConfig,
 )
 from lbctl.model.settings import Freshness, MemberSettings, MonitorSettings, Role, ServiceSettings
+from lbctl.probes.base import Tls, pin
 
 DURATIONS = ("lockout", "promote_timeout", "seen_window", "maintenance_max", "approval_expires")
 PAGES = {"core": ("status", "hastatus")}
@@ -37,7 +34,7 @@ def built_service(context: Context, name: str, service: Service) -> BuiltService
     return BuiltService(
         settings=_settings(context, name, service, actuators),
         monitor=_monitor(context, service.monitor),
-        targets={member.name: _target(context, member) for member in members},
+        targets={member.name: _target(context, service.monitor, member) for member in members},
         freshness={
             member.name: FreshnessSource(fresh.source, fresh.every, context.path(fresh.file) if fresh.file else None, fresh.url)
             for member in members if (fresh := member.freshness)
@@ -93,16 +90,16 @@ def _member(context: Context, service: Service, member: Member) -> MemberSetting
     )
 
 
-def _target(context: Context, member: Member) -> ProbeTarget:
+def _target(context: Context, monitor: Monitor, member: Member) -> ProbeTarget:
     first = next(iter(member.address.values()))[0]
-    url = member.url or f"https://[{first}]" if ":" in first else member.url or f"https://{first}"
-    connect = endpoint(member.connect, url_endpoint(url).port) if member.connect else None
-    return ProbeTarget(member.name, url, connect, _tls(context, member.tls))
+    host = f"[{first}]" if ":" in first else first
+    url = member.url or (f"tcp://{host}:{monitor.tcp.port}" if monitor.tcp else f"https://{host}")
+    return ProbeTarget(member.name, url, member.connect, _tls(context, member.tls))
 
 
-def _tls(context: Context, tls: ClientTlsModel) -> ClientTls:
-    files = {key: context.path(text) for key in ("ca_file", "client_cert_file", "client_key_file") if (text := getattr(tls, key))}
-    return ClientTls(verify=tls.verify, server_name=tls.server_name, pin_sha256=pin(tls.pin_sha256) if tls.pin_sha256 else None, **files)
+def _tls(context: Context, tls: ClientTls) -> Tls:
+    files = {key: str(context.path(text)) for key in ("ca_file", "client_cert_file", "client_key_file") if (text := getattr(tls, key))}
+    return Tls(verify=tls.verify, server_name=tls.server_name, pin_sha256=pin(tls.pin_sha256) if tls.pin_sha256 else None, **files)
 
 
 def _monitor(context: Context, monitor: Monitor) -> MonitorConfig:

@@ -11,7 +11,7 @@ from lbctl.config.kinds import Actuator, Notify
 from lbctl.config.models import Api, Authoritative, Controller, Probe, Rules, Safety, Site
 from lbctl.config.quantities import Address, Count, Name, OneOrMore, Port, PositiveDuration, Share, SshServer, Text
 
-URL = r"^https?://[^\s/?#@]+(?:[/?#][^\s]*)?$"
+URL = r"^(https?|tcp)://[^\s]+$"
 
 
 class ClientTls(Model):

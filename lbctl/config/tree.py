@@ -14,6 +14,7 @@ from typing import Any
 
 from lbctl.config.quantities import Endpoint
 from lbctl.model.settings import SafetySettings, ServiceSettings
+from lbctl.probes.base import Tls
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -66,6 +67,9 @@ class ZoneConfig:
     allow_transfer: tuple[str, ...] = ()
     also_notify: tuple[Endpoint, ...] = ()
     tsig: TsigConfig | None = None
+    negative_ttl_s: int = 30
+    verify: tuple[Endpoint, ...] = ()
+    dnssec: str = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +93,13 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientTls:
-    """How a member's certificate is judged; absolute paths. `pin_sha256` lower-case hex of the SPKI digest."""
-
-    verify: bool = True
-    ca_file: Path | None = None
-    server_name: str | None = None
-    client_cert_file: Path | None = None
-    client_key_file: Path | None = None
-    pin_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeTarget:
-    """Where one member is looked at. `connect` (host, port) wins over the resolved host of `url`; Host and SNI come from `url`."""
+    """Where one member is looked at, in the words of `probes.base.target_at`. `connect` wins over the resolved host of `url`."""
 
     member: str
     url: str
-    connect: Endpoint | None = None
-    tls: ClientTls = ClientTls()
+    connect: str | None = None
+    tls: Tls = field(default_factory=Tls)
 
 
 @dataclass(frozen=True, slots=True)
