@@ -1,1 +1,45 @@
-"""Ways to make the world follow: one file a kind, listed in `ACTUATORS`."""
+"""The kinds of actuators: one file and one row each. Only `config` and `app` look into this dictionary.
+
+`Kind.settings` is what the configuration builds (a frozen dataclass, the file's `Settings`); `Kind.make` turns it into an actuator with what
+the process lends to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lbctl.actuators import authoritative
+from lbctl.actuators.base import Actuator
+from lbctl.clock import Clock
+from lbctl.dns.server import Server
+from lbctl.errors import ActuatorError
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What actuators may use of the process. `server` None: no embedded DNS server is configured."""
+
+    clock: Clock
+    server: Server | None = None
+
+    @property
+    def embedded(self) -> Server:
+        """The embedded DNS server. ActuatorError where there is none (the configuration's check says it first)."""
+        if self.server is None:
+            raise ActuatorError("not-configured", "there is no embedded DNS server", hint="add `authoritative:`", temporary=False)
+        return self.server
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row: the settings of a kind, and how it is made."""
+
+    settings: type[Any]
+    make: Callable[[Any, Surroundings], Actuator]
+
+
+ACTUATORS: Mapping[str, Kind] = {
+    "authoritative": Kind(authoritative.Settings, lambda settings, around: authoritative.Authoritative(settings, around.embedded)),
+}

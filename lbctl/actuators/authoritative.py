@@ -1,0 +1,74 @@
+"""The embedded DNS server as an actuator: writes into the process's own zone, reads like a client.
+
+A write costs no network and is served at once; it is never half done. The read-back asks over UDP every address that the server listens on
+(loopback for a wildcard), or, where secondaries answer for the zone, those, and compares their serial too: what counts is what a client
+would get (H40, H50).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass
+
+from lbctl.actuators.base import Actual, Place, wanted
+from lbctl.dns import readback
+from lbctl.dns.server import Server
+from lbctl.dns.settings import Endpoint
+from lbctl.errors import ActuatorError
+from lbctl.model.decision import Desired
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`authoritative: {name: …, ttl: 30s, view: …}`. `view` picks which of a member's addresses are published."""
+
+    name: str
+    ttl_s: int = 30
+    view: str = ""
+
+
+class Authoritative:
+    """One name in the embedded server."""
+
+    def __init__(self, settings: Settings, server: Server) -> None:
+        server.register.declare(settings.name, settings.ttl_s)
+        self.id = f"authoritative:{settings.name}"
+        self.view = settings.view
+        self._settings = settings
+        self._server = server
+
+    async def apply(self, desired: Desired) -> None:
+        """Answer first, then disk: returns when the answer is served; the copy follows."""
+        addresses = wanted(desired, self.view)
+        if not addresses:
+            raise ActuatorError("empty", f"{self._settings.name}: an empty answer is never published", temporary=False)
+        self._server.register.publish(self._settings.name, addresses, desired.epoch)
+        self._server.register.cap_ttl(self._settings.name, desired.ttl_cap_s)
+
+    async def read(self) -> Actual:
+        return Actual(tuple(await asyncio.gather(*(self._look(place) for place in self._places()))))
+
+    async def close(self) -> None:
+        """Nothing of its own to let go."""
+
+    def _places(self) -> tuple[Endpoint, ...]:
+        zone = self._server.register.zone_of(self._settings.name).settings
+        if zone.verify:
+            return zone.verify
+        if zone.fed:
+            return tuple(Endpoint(address, 53) for addresses in zone.ns.values() for address in addresses)
+        return tuple(Endpoint(_reachable(place.host), place.port) for place in self._server.endpoints)
+
+    async def _look(self, place: Endpoint) -> Place:
+        shown = await readback.look(place, self._settings.name)
+        if shown.error_reason == "servfail" and self._server.register.published(self._settings.name) is None:
+            return Place(str(place), frozenset())  # the server's own way to say that nothing is published (SEMANTICS section 6)
+        return Place(str(place), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error)
+
+
+def _reachable(host: str) -> str:
+    address = ipaddress.ip_address(host)
+    if not address.is_unspecified:
+        return host
+    return "127.0.0.1" if address.version == 4 else "::1"

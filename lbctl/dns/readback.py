@@ -1,0 +1,78 @@
+"""Reading back what one name server says of a name: addresses of both families and the epoch beside them.
+
+The epoch stands in `_lbctl.NAME TXT "epoch=N"` (RFC 8552 underscore name), written with the addresses in one step by whoever publishes.
+An answer counts only where it is authoritative; a reply that says no (REFUSED, SERVFAIL) is an error of that place, not an empty answer.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+from lbctl.dns import wire
+from lbctl.dns.client import Unanswered, ask
+from lbctl.dns.settings import Endpoint
+from lbctl.dns.wire import Reply
+
+EPOCH_LABEL = "_lbctl"
+
+
+class Shown(NamedTuple):
+    """What one server shows. `error_reason` "": the rest holds. `addresses` holds the target's name where the name is an alias."""
+
+    addresses: frozenset[str]
+    epoch: int | None
+    serial: int | None = None
+    error_reason: str = ""
+    error: str = ""
+
+
+def epoch_name(name: str) -> str:
+    """Where the epoch of `name` stands."""
+    return f"{EPOCH_LABEL}.{name}"
+
+
+def epoch_text(epoch: int) -> str:
+    """What stands there."""
+    return f"epoch={epoch}"
+
+
+async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float = 2.0) -> Shown:
+    """Asks one server for A, AAAA and the epoch of `name`, and for the serial of `zone` if one is given. Never raises for a server that is silent."""
+    questions = [(wire.encode_name(name), wire.A), (wire.encode_name(name), wire.AAAA), (wire.encode_name(epoch_name(name)), wire.TXT)]
+    if zone:
+        questions.append((wire.encode_name(zone), wire.SOA))
+    try:
+        replies = await ask(server, questions, timeout_s=timeout_s)
+    except Unanswered as error:
+        return Shown(frozenset(), None, error_reason=error.reason, error=f"{server}: {error}")
+    for reply in replies:
+        if reason := _no(reply):
+            return Shown(frozenset(), None, error_reason=reason, error=f"{server} answers {reason.upper()} for {name}")
+    return Shown(
+        addresses=_addresses(replies[0]) | _addresses(replies[1]),
+        epoch=_epoch(replies[2]),
+        serial=next((wire.soa_serial(record.rdata) for record in replies[-1].answer if record.rtype == wire.SOA), None),
+    )
+
+
+def _no(reply: Reply) -> str:
+    """Why a reply is no answer; "": it is one. NXDOMAIN is an answer: nothing is published."""
+    if reply.rcode not in (wire.NOERROR, wire.NXDOMAIN):
+        return wire.RCODES.get(reply.rcode, f"rcode-{reply.rcode}").lower()
+    return "" if reply.flags & wire.AA else "lame"
+
+
+def _addresses(reply: Reply) -> frozenset[str]:
+    if alias := next((record for record in reply.answer if record.rtype == wire.CNAME), None):
+        return frozenset({wire.decode_name(alias.rdata).rstrip(".")})
+    packed = [record.rdata for record in reply.answer if (record.rtype, len(record.rdata)) in ((wire.A, 4), (wire.AAAA, 16))]
+    return frozenset(str(ipaddress.ip_address(rdata)) for rdata in packed)
+
+
+def _epoch(reply: Reply) -> int | None:
+    for record in reply.answer:
+        if record.rtype == wire.TXT and (match := re.fullmatch(rb"epoch=(\d{1,18})", record.rdata[1:])):
+            return int(match[1])
+    return None

@@ -1,0 +1,142 @@
+"""What is published: which names belong to services, what each answers, at which epoch, and the copy of it on disk.
+
+Answer first, then disk: a new answer is served at once and the copy follows (`dns.copyfile`). An older epoch is refused, also one older
+than what the copy says, so that a controller with an old memory cannot turn clients back (H27, H41). Beside each name stands
+`_lbctl.NAME TXT "epoch=N"`, so that whoever asks over the wire, here or at a secondary, reads which decision he sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from lbctl.clock import Clock
+from lbctl.dns import copyfile, wire
+from lbctl.dns.answers import Responder
+from lbctl.dns.copyfile import CopyWriter, LastAnswer, LastAnswers
+from lbctl.dns.readback import epoch_name, epoch_text
+from lbctl.dns.settings import ServerSettings, ZoneSettings
+from lbctl.dns.zone import UNKNOWN, Node, RRset, Zone, address_node, next_serial
+from lbctl.errors import Superseded
+
+
+class Register:
+    """The published names of one server. `problem`: why the copy could not be read at the start, "" if it was or never existed."""
+
+    def __init__(self, settings: ServerSettings, responder: Responder, clock: Clock) -> None:
+        last, self.problem = copyfile.load(settings.copy_path)
+        self.on_change: Callable[[Zone], None] = lambda zone: None
+        self._responder = responder
+        self._clock = clock
+        self._names = dict(last.names)
+        self._serials = dict(last.serials)
+        self._declared: dict[str, int] = {}
+        self._copy = CopyWriter(settings.copy_path, self._last_answers)
+        self.configure(settings.zones)
+
+    def configure(self, zones: Iterable[ZoneSettings]) -> None:
+        """Takes these zones; one whose settings are the same stays as it is, a changed one goes on with its next serial."""
+        old = {zone.settings.name: zone for zone in self._responder.zones.values()}
+        new = []
+        for settings in zones:
+            zone = old.get(settings.name)
+            if zone is None or zone.settings != settings:
+                serial = zone.serial if zone else self._serials.get(settings.name, 0)
+                zone = Zone(settings, next_serial(serial, self._clock.now()))
+            new.append(zone)
+        self._responder.zones = {zone.origin: zone for zone in new}
+        for name in self._declared:
+            self._show(name)
+        self._responder.changed()
+
+    def declare(self, name: str, ttl_s: int) -> None:
+        """`name` is a service's: it answers as the copy remembers, or SERVFAIL until something is published. ValueError outside the zones."""
+        zone, key = self.zone_of(name), wire.encode_name(name)
+        if key in zone.apex:
+            raise ValueError(f"{name} is a name of the zone itself")
+        self._declared[canonical(name)] = ttl_s
+        self._show(canonical(name))
+
+    def publish(self, name: str, addresses: Iterable[str], epoch: int) -> None:
+        """Serves `addresses` for a declared name from now on. `Superseded` where a newer epoch is published; ValueError for no address at all."""
+        name = canonical(name)
+        new, last = LastAnswer(tuple(sorted(set(addresses))), self._declared[name], epoch), self._names.get(name)
+        if last and last.epoch > epoch:
+            raise Superseded(f"{name} is published at epoch {last.epoch}, newer than {epoch}", found_epoch=last.epoch)
+        if not new.addresses:
+            raise ValueError(f"{name}: an answer without an address is never published")
+        if new != last:
+            self._names[name] = new
+            self._show(name)
+            self._copy.soon()
+
+    def cap_ttl(self, name: str, cap_s: float | None) -> None:
+        """Shortens the TTL of direct answers for `name` (None: as configured again). No serial, no copy, no effect where secondaries answer too."""
+        key, cap, caps = wire.encode_name(name), None if cap_s is None else int(cap_s), self._responder.caps
+        if caps.get(key) == cap:
+            return
+        if cap is None:
+            del caps[key]
+        else:
+            caps[key] = cap
+        self._responder.changed()
+
+    def forget(self, name: str) -> None:
+        """`name` is no service's any more: NXDOMAIN, and out of the copy."""
+        name = canonical(name)
+        self.cap_ttl(name, None)
+        self._declared.pop(name, None)
+        self._names.pop(name, None)
+        self._put(name, None, None)
+        self._copy.soon()
+
+    def published(self, name: str) -> LastAnswer | None:
+        """What is served for a declared name; None: not known."""
+        return self._names.get(canonical(name)) if canonical(name) in self._declared else None
+
+    def zone_of(self, name: str) -> Zone:
+        """The zone that `name` is in. ValueError where there is none."""
+        zone = self._responder.find(wire.encode_name(name))
+        if zone is None:
+            raise ValueError(f"{name} is in no zone of the embedded server")
+        return zone
+
+    async def save(self) -> None:
+        """Waits until the copy on disk is as new as what is served, or could not be written (`copy_problem`)."""
+        self._copy.soon()
+        await self._copy.written()
+
+    async def close(self) -> None:
+        """Writes what is due."""
+        await self._copy.close()
+
+    @property
+    def copy_problem(self) -> str:
+        """Why the copy could not be written; "": it was."""
+        return self._copy.problem
+
+    def _show(self, name: str) -> None:
+        last, ttl_s = self._names.get(name), self._declared[name]
+        if last is None:
+            self._put(name, UNKNOWN, UNKNOWN)
+        else:
+            epoch = RRset(wire.TXT, ttl_s, (wire.encode_text(epoch_text(last.epoch)),))
+            self._put(name, address_node(last.addresses, ttl_s), {wire.TXT: epoch})
+
+    def _put(self, name: str, node: Node | None, epoch: Node | None) -> None:
+        zone = self._responder.find(wire.encode_name(name))
+        if zone is None:
+            return
+        if zone.put({wire.encode_name(name): node, wire.encode_name(epoch_name(name)): epoch}, self._clock.now()):
+            self.on_change(zone)
+        self._responder.changed()
+
+    def _last_answers(self) -> LastAnswers:
+        """What the copy is to hold now; reserves serials ahead of those handed out."""
+        for zone in self._responder.zones.values():
+            self._serials[zone.settings.name] = zone.serial + copyfile.SERIALS_AHEAD & 0xFFFFFFFF
+        return LastAnswers(dict(self._names), dict(self._serials))
+
+
+def canonical(name: str) -> str:
+    """One spelling for each name: lower case, no final dot."""
+    return name.rstrip(".").lower()

@@ -1,0 +1,153 @@
+"""The embedded authoritative server: sockets around the zones.
+
+UDP is read straight from the socket, up to 64 datagrams for each wake-up of the loop, on asyncio and uvloop alike: no transport, no task,
+no callback for each packet (PEERS section 7). `_reader` is the hot path and is one function for that reason. TCP stands in `dns.stream`.
+
+Listen on the addresses that clients ask: a wildcard leaves the choice of the reply's source address to the routing table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from lbctl.clock import Clock
+from lbctl.dns.answers import Responder
+from lbctl.dns.limit import Pass, RateLimit
+from lbctl.dns.register import Register
+from lbctl.dns.settings import Endpoint, ServerSettings, ZoneSettings
+from lbctl.dns.stream import StreamServer
+
+DATAGRAMS_A_WAKEUP = 64
+DATAGRAM_MAX = 4096
+RECEIVE_BUFFER = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counts since the start: answers by (question type, reply code), and what got none."""
+
+    answers: Mapping[tuple[str, str], int]
+    malformed: int
+    rate_dropped: int
+    rate_truncated: int
+    unsent: int
+    tcp_connections: int
+
+
+class Server:
+    """Serves the zones of `settings` from `start()` to `close()`; `register` says what. All methods belong to the event loop's thread."""
+
+    def __init__(self, settings: ServerSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.endpoints: tuple[Endpoint, ...] = ()
+        self._responder = Responder()
+        self.register = Register(settings, self._responder, clock)
+        self._limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
+        self._unsent = 0
+        self._sockets: list[socket.socket] = []
+        self._streams: list[StreamServer] = []
+
+    async def start(self) -> None:
+        """Binds every address, UDP and TCP on the same port (port 0: any free one, told by `endpoints`). OSError where one is taken."""
+        await self.register.save()
+        try:
+            for wish in self.settings.listen:
+                await self._listen(wish)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stops answering and writes the copy. Changes nothing of what is published."""
+        loop = asyncio.get_running_loop()
+        for sock in self._sockets:
+            loop.remove_reader(sock.fileno())
+            sock.close()
+        for stream in self._streams:
+            await stream.close()
+        self._sockets, self._streams = [], []
+        await self.register.close()
+
+    async def reload(self, zones: Iterable[ZoneSettings], rate_limit: int | None) -> None:
+        """Takes new zones and a new rate limit while answering goes on. Other listen addresses need a restart."""
+        self._limit = RateLimit(rate_limit) if rate_limit else None
+        self.register.configure(zones)
+        await self.register.save()
+
+    def statistics(self) -> Statistics:
+        """Counts for the metrics."""
+        dropped, truncated = (self._limit.dropped, self._limit.truncated) if self._limit else (0, 0)
+        connections = sum(len(stream.open) for stream in self._streams)
+        return Statistics(self._responder.counts(), self._responder.dropped, dropped, truncated, self._unsent, connections)
+
+    async def _listen(self, wish: Endpoint) -> None:
+        """One address. With port 0 the UDP port that was given may be taken for TCP: then another is tried."""
+        for attempt in range(20):
+            sock = _udp_socket(wish)
+            place = Endpoint(wish.host, sock.getsockname()[1])
+            stream = StreamServer(self._responder, self.settings.tcp_connections_max, self.settings.tcp_idle_s)
+            try:
+                await stream.start(place)
+            except OSError:
+                sock.close()
+                if wish.port or attempt == 19:
+                    raise
+                continue
+            self._sockets.append(sock)
+            self._streams.append(stream)
+            self.endpoints += (place,)
+            asyncio.get_running_loop().add_reader(sock.fileno(), self._reader(sock))
+            return
+
+    def _reader(self, sock: socket.socket) -> Callable[[], None]:
+        responder, templates = self._responder, self._responder.templates
+        receive, send, time = sock.recvfrom, sock.sendto, asyncio.get_running_loop().time
+
+        def drain() -> None:
+            limit, now = self._limit, time()
+            try:
+                for _ in range(DATAGRAMS_A_WAKEUP):
+                    data, client = receive(DATAGRAM_MAX)
+                    template = templates.get(data[2:].lower())
+                    if template is not None:
+                        template.hits += 1
+                        reply: bytes | None = data[:2] + template.head + data[12 : template.end] + template.tail
+                        if template.tails is not None:
+                            template.tail = next(template.tails)
+                    else:
+                        reply = responder.respond(data, client[0])
+                    if reply is not None and limit is not None:
+                        reply = _limited(limit, responder, data, reply, client[0], now)
+                    if reply is not None:
+                        send(reply, client)
+            except BlockingIOError:
+                return
+            except OSError:  # no route back, a firewall's refusal: the client's loss alone
+                self._unsent += 1
+
+        return drain
+
+
+def _limited(limit: RateLimit, responder: Responder, data: bytes, reply: bytes, host: str, now: float) -> bytes | None:
+    verdict = limit.judge(host, now)
+    if verdict is Pass.SEND:
+        return reply
+    return responder.truncated(data) if verdict is Pass.TRUNCATE else None
+
+
+def _udp_socket(wish: Endpoint) -> socket.socket:
+    family = socket.AF_INET6 if ":" in wish.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        sock.bind((wish.host, wish.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
