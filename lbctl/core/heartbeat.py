@@ -44,7 +44,7 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """After one look: what to remember, when to look again (seconds after this one began), whether the failover process begins now, the log's line."""
+    """After one look: what to remember, when to look again (seconds after this one began), whether a failover process begins now, the log's line."""
 
     beat: Beat
     wait_s: float
