@@ -1,0 +1,235 @@
+"""Worst-case timing: how long a fault can last for clients, who wins the promotion race, whether two layers trip over one another.
+
+All bounds follow from how the policy judges (`policy.health`): `fall` bad looks in a row, an outage proven by looks that started at least
+`timeout` apart and span `min_outage`, then one fresh look at the candidate. They are upper bounds: the looks of a controller that is healthy
+and not stalled. Every result has its sentence, because a number that nobody can read moves nobody.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lbctl.model.settings import ProbeSettings, ServiceSettings
+
+EARLY = 0.9
+"""Jitter shortens an interval by at most a tenth (SEMANTICS section 2)."""
+SAVE_S = 0.01
+"""One durable save."""
+PLAIN_LOOK_S = 0.00015
+TLS_LOOK_S = 0.00135
+KEPT_LOOK_S = 0.00008
+"""CPU seconds of a look on one core: plain and TLS with a fresh connection, and over one that is kept open."""
+LOAD_MAX = 0.8
+"""Part of one core that looks may take; above it they come late, and late looks are wrong looks."""
+MARGIN_S = 1.0
+"""What an outer layer leaves an inner one beyond its worst case (H12)."""
+
+
+class Fault(StrEnum):
+    """What goes wrong with the active member."""
+
+    KILLED = "killed"
+    DROPPED = "packets dropped"
+    WRONG = "503 or wrong text"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One actuator as the budget sees it: the longest it takes to write, and how long caches keep what it said before."""
+
+    id: str
+    publish_s: float
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The longest way from a fault to the last client, in seconds. `decide_s` holds the candidate's fresh look and the durable save."""
+
+    fault: Fault
+    detect_s: float
+    decide_s: float
+    publish_s: float
+    ttl_s: float
+
+    @property
+    def move_s(self) -> float:
+        """From the fault to the changed answer."""
+        return self.detect_s + self.decide_s + self.publish_s
+
+    @property
+    def total_s(self) -> float:
+        """From the fault until no cache has the old answer."""
+        return self.move_s + self.ttl_s
+
+    @property
+    def sentence(self) -> str:
+        cached = f", and caches keep the old answer up to {spell(self.ttl_s)}" if self.ttl_s else ""
+        return f"{self.fault}: noticed within {spell(self.detect_s)}, answers changed within {spell(self.move_s)}{cached}"
+
+
+def detect_s(probe: ProbeSettings, fault: Fault) -> float:
+    """The longest time from the fault to `active-down`.
+
+    A killed member ends the connection that is kept open between looks, so that the first look begins at once; any other fault is first seen
+    by the next look of the schedule. Looks at a member that drops packets last as long as `timeout`.
+    """
+    wait = 0.0 if fault is Fault.KILLED else probe.interval_s
+    look = probe.timeout_s if fault is Fault.DROPPED else 0.0
+    gap = max(probe.fast_interval_s, look)
+    return wait + max((probe.fall - 1) * gap, _outage_s(probe, gap)) + look
+
+
+def _outage_s(probe: ProbeSettings, gap: float) -> float:
+    """From the start of the first failed look to the start of the one that proves `min_outage`; looks closer than `timeout` count as one."""
+    if not probe.min_outage_s:
+        return 0.0
+    apart = max(1, math.ceil(probe.timeout_s / gap - 1e-9)) * gap
+    return math.ceil(probe.min_outage_s / apart - 1e-9) * apart
+
+
+def earliest_s(probe: ProbeSettings) -> float:
+    """The shortest time from a fault to `active-down`: the looks come at once and as early as jitter allows."""
+    return max((probe.fall - 1) * probe.fast_interval_s * EARLY, probe.min_outage_s)
+
+
+def budgets(service: ServiceSettings, publications: Sequence[Publication]) -> tuple[Budget, ...]:
+    """One row for each fault of the primary."""
+    active = service.member(service.primary).probe
+    others = [member.probe.timeout_s for member in service.members if member.name != service.primary]
+    decide = (max(others) if others and service.kind == "failover" else 0.0) + SAVE_S
+    publish = max((one.publish_s for one in publications), default=0.0)
+    ttl = max((one.ttl_s for one in publications), default=0.0)
+    return tuple(Budget(fault, detect_s(active, fault), decide, publish, ttl) for fault in Fault)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A Core's own Fail Over Controls (G-HB). `promotes` False: Keep in Standby."""
+
+    interval_s: float
+    failures: int
+    recheck_s: float
+    promotes: bool = True
+
+    @property
+    def earliest_s(self) -> float:
+        """From the Primary's death to its own promotion, when a heartbeat was just due."""
+        return (self.failures - 1) * self.recheck_s
+
+    @property
+    def latest_s(self) -> float:
+        """The same when one had just succeeded; each failing heartbeat may take a re-check interval itself."""
+        return self.interval_s + (2 * self.failures - 1) * self.recheck_s
+
+
+class Winner(StrEnum):
+    """Who acts first when the Primary dies."""
+
+    LBCTL = "lbctl"
+    CORE = "core"
+    OPEN = "open"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """The promotion race of one candidate: lbctl must decide while it still says Standby (G-LB3). `failures_needed` would let lbctl win."""
+
+    member: str
+    winner: Winner
+    decided_s: float
+    earliest_s: float
+    failures_needed: int
+    sentence: str
+
+
+def race(service: ServiceSettings, member: str, heartbeat: Heartbeat) -> Race:
+    """Who is first, in the worst case of the slowest fault."""
+    rows = budgets(service, ())
+    decided = max(row.detect_s + row.decide_s for row in rows)
+    soonest = min(earliest_s(service.member(service.primary).probe), decided)
+    needed = math.floor(decided / heartbeat.recheck_s) + 2
+    if not heartbeat.promotes:
+        text = f"{member} keeps in Standby: it never promotes itself, so somebody must, by hand or by `on_failover: {{promote: drive}}`"
+        return Race(member, Winner.NONE, decided, math.inf, needed, text)
+    first = heartbeat.earliest_s
+    if decided < first:
+        text = f"lbctl decides within {spell(decided)}, {member} promotes itself after {spell(first)} at the earliest: lbctl is first"
+        return Race(member, Winner.LBCTL, decided, first, needed, text)
+    if soonest > heartbeat.latest_s:
+        text = (f"{member} promotes itself within {spell(heartbeat.latest_s)}, lbctl decides after {spell(soonest)} at the earliest: "
+                f"traffic is stranded on every failure")
+        return Race(member, Winner.CORE, decided, first, needed, text)
+    text = (f"lbctl decides within {spell(decided)}, {member} may promote itself after {spell(first)}: "
+            f"where it is first, traffic is stranded until a person says yes")
+    return Race(member, Winner.OPEN, decided, first, needed, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """An outer layer over an inner one (H12): the outer must not move before the inner one had its time. `min_outage_needed_s` would do."""
+
+    holds: bool
+    inner_s: float
+    outer_s: float
+    min_outage_needed_s: float
+    sentence: str
+
+
+def layers(outer: ServiceSettings, inner_move_s: float, inner: str) -> Layers:
+    """Whether `outer` waits for `inner`, whose own failover takes up to `inner_move_s`."""
+    soonest = min(earliest_s(member.probe) for member in outer.members)
+    needed = float(math.ceil(inner_move_s + MARGIN_S))
+    holds = soonest > inner_move_s + MARGIN_S
+    verb = "waits at least" if holds else "may move after only"
+    text = f"{inner} moves within {spell(inner_move_s)}; {outer.name} {verb} {spell(soonest)}"
+    text += "" if holds else ", so both would react to one fault"
+    return Layers(holds, inner_move_s, soonest, needed, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """All looks together (H23). `share` is the part of one core that they take while all is well, `failing_per_s` the rate when all members fail."""
+
+    looks_per_s: float
+    failing_per_s: float
+    share: float
+    sentence: str
+
+    @property
+    def holds(self) -> bool:
+        return self.share <= LOAD_MAX
+
+
+def load(probes: Iterable[tuple[ProbeSettings, int, bool]]) -> Load:
+    """`probes`: for each member its settings, how many pages of it are watched, and whether over TLS."""
+    rate = failing = cpu = 0.0
+    for probe, pages, tls in probes:
+        looks = pages / (probe.interval_s * (1 + EARLY) / 2)
+        cost = KEPT_LOOK_S if probe.connection == "keep" else TLS_LOOK_S if tls else PLAIN_LOOK_S
+        rate += looks
+        failing += pages / probe.fast_interval_s
+        cpu += looks * cost
+    text = f"{rate:,.1f} looks a second, about {cpu:.1%} of one core; {failing:,.0f} a second at most when every member fails"
+    return Load(rate, failing, cpu, text)
+
+
+def spell(seconds: float) -> str:
+    """A duration as people say it: `40 ms`, `4.5 s`, `29 s`, `3 min 30 s`."""
+    if seconds == math.inf:
+        return "never"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = math.ceil(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h" if hours else "", f"{minutes} min" if minutes else "", f"{rest} s" if rest and not hours else ""]
+    return " ".join(part for part in parts if part)
