@@ -7,7 +7,7 @@ It keeps no truth of its own about what should be; the reconciler compares `read
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lbctl.model.decision import Desired
 
@@ -48,6 +48,15 @@ class Actuator(Protocol):
 
     async def close(self) -> None:
         """Lets go of sockets and tasks. Never changes what is published (SIGTERM changes nothing)."""
+        ...
+
+
+@runtime_checkable
+class Direct(Protocol):
+    """An actuator that answers clients itself: it can shorten the TTL it tells while the active is suspect (SEMANTICS section 8)."""
+
+    def cap_ttl(self, seconds: float | None) -> None:
+        """Tells at most this TTL from now on; None: as configured. No epoch, no serial, nothing written."""
         ...
 
 
