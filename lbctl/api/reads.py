@@ -1,0 +1,99 @@
+"""The reading half: services, explanations, the journal, lbctl's own health. Nothing here has an effect."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from lbctl.api.base import Controller
+from lbctl.api.base import ServiceObject as Shown
+from lbctl.api.call import Answered, Call
+from lbctl.api.models import EventQuery, ExplainQuery
+from lbctl.api.problems import Refusal
+from lbctl.api.times import iso
+from lbctl.model.decision import Step
+
+
+def known(controller: Controller, name: str) -> Shown:
+    """The service of that name; 404 with the nearest one."""
+    try:
+        return controller.service(name)
+    except KeyError:
+        raise unknown("service", name, [str(shown["name"]) for shown in controller.snapshot()]) from None
+
+
+def unknown(kind: str, name: str, names: list[str]) -> Refusal:
+    """404 that knows what was perhaps meant."""
+    near = difflib.get_close_matches(name, names, 1, 0.5)
+    extra: dict[str, Any] = {"nearest": near[0]} if near else {"known": names[:20]}
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return Refusal(404, f"no {kind} is called {name!r}{hint}", extra=extra)
+
+
+def known_member(shown: Shown, name: str) -> str:
+    """404 with the nearest member where the service has none of that name."""
+    names = [str(member["name"]) for member in shown["members"]]
+    if name not in names:
+        raise unknown("member", name, names)
+    return name
+
+
+def tag(shown: Shown) -> Mapping[str, str]:
+    """The revision as an entity tag: what `If-Match` takes."""
+    return {"ETag": f'"{shown["revision"]}"'}
+
+
+def line(step: Step) -> dict[str, Any]:
+    """A line of the journal as JSON says it."""
+    return {"seq": step.seq, "at": iso(step.at), "service": step.service, "kind": step.kind, "text": step.text, "by": step.by,
+            "epoch": step.epoch, "revision": step.revision, "data": dict(step.data)}
+
+
+async def services(call: Call) -> Answered:
+    return Answered({"services": list(call.world.controller.snapshot())})
+
+
+async def service(call: Call) -> Answered:
+    shown = known(call.world.controller, call.path["name"])
+    return Answered(shown, headers=tag(shown))
+
+
+async def explain(call: Call) -> Answered:
+    shown = known(call.world.controller, call.path["name"])
+    to = call.asked(ExplainQuery).to
+    if to is not None:
+        known_member(shown, to)
+    return Answered(call.world.controller.explain(call.path["name"], to))
+
+
+async def events(call: Call) -> Answered:
+    query = call.asked(EventQuery)
+    newest = query.newest == "true"
+    steps = await call.world.controller.events(query.since, query.service, limit=query.limit, newest=newest)
+    more = len(steps) == query.limit and not newest
+    return Answered({"events": [line(step) for step in steps], "next": steps[-1].seq if more else None})
+
+
+async def approvals(call: Call) -> Answered:
+    found = [{"service": shown["name"], **entry} for shown in call.world.controller.snapshot() for entry in shown["approvals"]]
+    return Answered({"approvals": found})
+
+
+def _health(call: Call, key: str, yes: str, no: str) -> Answered:
+    health = call.world.controller.health()
+    good = bool(health.get(key))
+    why = "" if good else str(health.get("why", ""))
+    return Answered(None, 200 if good else 503, text=f"{yes if good else no}{': ' + why if why else ''}\n")
+
+
+async def livez(call: Call) -> Answered:
+    return _health(call, "live", "alive", "a loop has stopped")
+
+
+async def readyz(call: Call) -> Answered:
+    return _health(call, "ready", "ready", "not ready")
+
+
+async def leader(call: Call) -> Answered:
+    return _health(call, "leader", "leader", "not the leader")

@@ -1,0 +1,136 @@
+"""The sockets of the API and its TLS: a Unix socket for this host, TCP for the rest, the same application behind both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from lbctl.api.application import Application
+from lbctl.clock import Clock
+from lbctl.config.models import Api as Settings
+from lbctl.config.models import ServerTls
+
+TLS_CHECK_S = 30.0
+SHUTDOWN_S = 2.0
+
+log = structlog.get_logger()
+
+
+def server_tls(tls: ServerTls) -> ssl.SSLContext:
+    """TLS 1.2 and newer; client certificates are asked for, and believed only where the authority signed them."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    if tls.client_ca_file is not None:
+        context.load_verify_locations(tls.client_ca_file)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+class Server:
+    """Sockets around an `Application`. `start()` binds or raises OSError; `stop()` wakes every stream and leaves no socket file."""
+
+    def __init__(self, application: Application, settings: Settings, clock: Clock) -> None:
+        self._application = application
+        self._settings = settings
+        self._clock = clock
+        self._runner = web.AppRunner(application.web, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
+        self._tls: ssl.SSLContext | None = None
+        self._tls_seen: tuple[int, ...] = ()
+        self._watch: asyncio.Task[None] | None = None
+        self._bound: Path | None = None
+        self.addresses: list[tuple[str, int]] = []
+
+    async def start(self) -> None:
+        """Listens; `addresses` then has the ports that were really taken."""
+        await self._runner.setup()
+        if self._settings.socket is not None:
+            await self._unix(Path(self._settings.socket))
+        if self._settings.tls is not None:
+            self._tls, self._tls_seen = server_tls(self._settings.tls), self._tls_marks()
+            self._watch = asyncio.create_task(self._watch_tls(), name="api-tls")
+        for endpoint in self._settings.listen:
+            await self._tcp(endpoint.host, endpoint.port)
+
+    async def _unix(self, path: Path) -> None:
+        """0660: the group may. A socket that nobody answers at is left over from a crash and goes."""
+        if not await _answers(path):
+            _clear(path)
+        sock = _bind(path)
+        await web.SockSite(self._runner, sock).start()
+        self._bound = path
+
+    async def _tcp(self, host: str, port: int) -> None:
+        sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
+        self.addresses.append(sock.getsockname()[:2])
+        await web.SockSite(self._runner, sock, ssl_context=self._tls).start()
+
+    def _tls_marks(self) -> tuple[int, ...]:
+        tls = self._settings.tls
+        files = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls is not None else ()
+        return tuple(Path(file).stat().st_mtime_ns if file and Path(file).exists() else 0 for file in files)
+
+    def reload_tls(self) -> None:
+        """Takes a renewed certificate for new connections; a pair that does not load keeps the old one, and says so once."""
+        marks = self._tls_marks()
+        if self._tls is None or self._settings.tls is None or marks == self._tls_seen:
+            return
+        self._tls_seen = marks
+        try:
+            server_tls(self._settings.tls)
+            self._tls.load_cert_chain(self._settings.tls.cert_file, self._settings.tls.key_file)
+            log.info("certificate of the API reloaded")
+        except (OSError, ssl.SSLError) as error:
+            log.error("certificate of the API not reloaded; the old one is still used", error=str(error))
+
+    async def _watch_tls(self) -> None:
+        while True:
+            await self._clock.sleep(TLS_CHECK_S)
+            self.reload_tls()
+
+    async def stop(self) -> None:
+        """Ends streams, lets running requests finish for a moment, closes."""
+        self._application.streams.close()
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._runner.cleanup()
+        if self._bound is not None:
+            _clear(self._bound)
+
+
+async def _answers(path: Path) -> bool:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _clear(path: Path) -> None:
+    """No socket there, and a directory for one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_socket():
+        path.unlink()
+
+
+def _bind(path: Path) -> socket.socket:
+    """By hand, because asyncio would take a living socket's place. OSError where somebody answers there."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o117)
+    try:
+        sock.bind(str(path))
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(before)
+    return sock

@@ -1,0 +1,125 @@
+"""A controller made by hand: two services with fixed objects, a journal in a list. For the faces' own tests; the real one is tested with them too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lbctl.errors import ConfigError, Problem
+from lbctl.model.commands import Code, Command, Reply
+from lbctl.model.decision import Step
+
+AT = 1_800_000_000.0
+"""2027-01-15T08:00:00Z."""
+
+
+def member(name: str, role: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "role": role, "health": "up", "promoted": role == "primary", "latched": False, "needs_resync": False,
+            "verdict": "ok" if role == "primary" else "standby", "reason": "ok", "since": "2027-01-15T07:59:00Z", "detail": "",
+            "monitors": {"status": {"verdict": "ok", "reason": "ok"}, "hastatus": {"verdict": "primary", "reason": "ok"}}, **more}
+
+
+def service(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "name": name, "state": "normal", "primary": "core-a", "active": "core-a", "epoch": 7, "revision": 41, "resume_pending": False,
+        "conditions": ["normal"], "automation": "on", "held": None, "locked_out_until": None, "approvals": [],
+        "maintenance": {"on": False, "by": None, "reason": None, "until": None}, "blocked_by": ["active-down"],
+        "members": [member("core-a", "primary"), member("core-b", "secondary")],
+        "actuators": [{"id": f"authoritative:{name}.gtm.example.com", "wanted": 7, "applied": 7, "verified": 7, "in_sync": True, "error": None}],
+        **more,
+    }
+
+
+class Bell:
+    def __init__(self, owner: FakeController) -> None:
+        self._event = asyncio.Event()
+        self._owner = owner
+        owner.bells.append(self)
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+        self._event.clear()
+
+    def close(self) -> None:
+        self._owner.bells.remove(self)
+
+
+class FakeController:
+    def __init__(self) -> None:
+        self.services = {"core": service("core"), "sentry": service("sentry", revision=3)}
+        self.journal: list[Step] = []
+        self.bells: list[Bell] = []
+        self.commands: list[Command] = []
+        self.replies: list[Reply] = []
+        self.state: dict[str, Any] = {"live": True, "ready": True, "leader": True, "store_up": True, "loop_lag_s": 0.0, "why": ""}
+        self.deciding: asyncio.Event | None = None
+
+    async def submit(self, command: Command) -> Reply:
+        found = self.services[command.service]
+        if command.revision is not None and command.revision != found["revision"]:
+            return Reply(Code.CONFLICT, f"revision {command.revision} was seen, it is {found['revision']} now")
+        if self.deciding is not None:
+            await self.deciding.wait()
+        self.commands.append(command)
+        self.write(type(command).__name__.lower(), command.reason or "done", service=command.service, by=command.by)
+        return self.replies.pop(0) if self.replies else Reply(Code.DONE, "done and verified")
+
+    def write(self, kind: str, text: str, *, service: str = "core", by: str = "") -> None:
+        self.journal.append(Step(AT, service, kind, text, by, 7, 41, {}, len(self.journal) + 1))
+        for bell in self.bells:
+            bell.ring()
+
+    def snapshot(self) -> Sequence[Mapping[str, Any]]:
+        return list(self.services.values())
+
+    def service(self, name: str) -> Mapping[str, Any]:
+        return self.services[name]
+
+    def explain(self, name: str, to: str | None = None) -> Mapping[str, Any]:
+        return {"service": name, "to": to, "why": "core-a is active since the start"}
+
+    async def events(self, since: int = 0, service: str | None = None, *, limit: int = 1000, newest: bool = False) -> Sequence[Step]:
+        found = [step for step in self.journal if step.seq > since and service in (None, step.service)]
+        return found[-limit:] if newest else found[:limit]
+
+    def subscribe(self) -> Bell:
+        return Bell(self)
+
+    def health(self) -> Mapping[str, Any]:
+        return self.state
+
+
+class FakeAdministration:
+    """A file that is good unless its text says `typo`."""
+
+    def __init__(self) -> None:
+        self.reloads: list[tuple[str, bool]] = []
+
+    async def plan(self, text: str, name: str) -> Mapping[str, Any]:
+        if "typo" in text:
+            raise ConfigError([Problem(f"{name}:3:5", "services.core", "unknown key", "did you mean 'members'?")])
+        return {"changes": [], "moves": []}
+
+    async def reload(self, by: str, *, allow_switch: bool = False) -> Reply:
+        self.reloads.append((by, allow_switch))
+        return Reply(Code.DONE, "nothing changed") if allow_switch else Reply(Code.REFUSED, "core would move to core-b", "allow-switch", {"core": "core-b"})
+
+
+class HandClock:
+    """Stands still until a test moves it; sleeps are real and so never end in a test."""
+
+    def __init__(self) -> None:
+        self.at = AT
+
+    def now(self) -> float:
+        return self.at
+
+    def wall_step(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
