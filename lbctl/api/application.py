@@ -156,9 +156,11 @@ async def _body(request: web.Request, most: int) -> bytes:
 
 
 def _key(request: web.Request) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > KEY_MAX or any(not "!" <= char <= "~" for char in key):
-        raise Refusal(400, f"Idempotency-Key takes at most {KEY_MAX} printable characters")
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not 0 < len(key) <= KEY_MAX or any(not "!" <= char <= "~" for char in key):
+        raise Refusal(400, f"Idempotency-Key takes 1 to {KEY_MAX} printable characters")
     return key
 
 

@@ -106,7 +106,8 @@ class FakeAdministration:
 
     async def reload(self, by: str, *, allow_switch: bool = False) -> Reply:
         self.reloads.append((by, allow_switch))
-        return Reply(Code.DONE, "nothing changed") if allow_switch else Reply(Code.REFUSED, "core would move to core-b", "allow-switch", {"core": "core-b"})
+        refused = Reply(Code.REFUSED, "core would move to core-b", "allow-switch", {"core": "core-b"})
+        return Reply(Code.DONE, "nothing changed") if allow_switch else refused
 
 
 class HandClock:
