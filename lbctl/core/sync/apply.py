@@ -1,0 +1,86 @@
+"""The one durable step: everything received becomes the database, or nothing does (G-SY6).
+
+One SQLite transaction replays the spool, then proves its result before the commit: the checksum of all frames must be the one that the source
+computed while sending, and every bucket of every table must have the source's row count and stamp sum. The last statement notes where the copy
+came from. The write-ahead log *is* the copy beside: readers go on seeing the last complete copy until the commit record is on disk, and a
+kill, a power cut or a full disk before that leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from lbctl.core.database import Origin, put_origin
+from lbctl.core.sync import manifest, rows, wire
+from lbctl.core.sync.rows import BucketSum
+from lbctl.core.tables import TABLES, Table
+from lbctl.errors import LbctlError
+
+
+class ApplyError(LbctlError):
+    """What was received is not what was sent, or does not make the source's database. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a transfer brought: the spool, the source's checksum over its row frames, and its sums of each table."""
+
+    spool: Path
+    sha256: str
+    sums: Mapping[str, Mapping[int, BucketSum]]
+
+
+def apply(connection: sqlite3.Connection, received: Received, origin: Origin, stop: threading.Event) -> None:
+    """To be run as one transaction. Raises ApplyError, WireError, OSError or sqlite3.Error, and then nothing has happened; `stop` ends it early."""
+    with received.spool.open("rb") as file:
+        digest = _replay(connection, file, stop)
+    if digest != received.sha256:
+        raise ApplyError("the checksum of what was received is not the one that the source sent")
+    for name, theirs in received.sums.items():
+        _verify(connection, TABLES[name], theirs)
+    put_origin(connection, origin)
+
+
+def _replay(connection: sqlite3.Connection, file: BinaryIO, stop: threading.Event) -> str:
+    digest = hashlib.sha256()
+    while (frame := wire.read_file(file)) is not None:
+        if stop.is_set():
+            raise ApplyError("stopped before the new copy was complete")
+        if frame.kind == "rows":
+            digest.update(frame.packed)
+        _replay_frame(connection, frame)
+    return digest.hexdigest()
+
+
+def _replay_frame(connection: sqlite3.Connection, frame: wire.Frame) -> None:
+    table, content = TABLES[frame.header["table"]], frame.json()
+    if frame.kind == "drop-buckets":
+        for bucket in wire.unpack_keys(content):
+            rows.drop_keys(connection, table, manifest.keys_of_bucket(bucket))
+    elif frame.kind == "drop-rows":
+        rows.drop_keys(connection, table, wire.unpack_keys(content))
+    else:
+        _put(connection, table, content)
+
+
+def _put(connection: sqlite3.Connection, table: Table, content: object) -> None:
+    width = len(table.columns)
+    if not isinstance(content, list) or not all(isinstance(row, list) and len(row) == width for row in content):
+        raise ApplyError(f"rows that do not fit the table {table.name}")
+    try:
+        rows.put_rows(connection, table, content)
+    except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError, OverflowError) as error:
+        raise ApplyError(f"rows that do not fit the table {table.name}: {error}") from error
+
+
+def _verify(connection: sqlite3.Connection, table: Table, theirs: Mapping[int, BucketSum]) -> None:
+    difference = manifest.compare(rows.bucket_sums(connection, table), theirs)
+    if not difference.nothing:
+        unlike = len(difference.fetch) + len(difference.drop) + len(difference.differ)
+        raise ApplyError(f"the table {table.name} would not be the source's: {unlike} parts differ; was it written here during the sync?")
