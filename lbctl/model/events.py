@@ -111,14 +111,6 @@ class Reloaded:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FollowedMoved:
-    """The service that this one follows has moved to that site (G-FS)."""
-
-    service: str
-    site: str
-
-
 Event: TypeAlias = (
     Tick
     | Started
@@ -133,7 +125,6 @@ Event: TypeAlias = (
     | SaveFailed
     | ClockStepped
     | Reloaded
-    | FollowedMoved
     | Command
 )
 
@@ -145,6 +136,7 @@ class Around:
     `proofs` / `watched`: how many of the canaries and of the members of *other* services gave any reply in their last fresh look, of how many.
     `mass`: "open", "hold" or "wait" for a move of this service, by `SafetySettings.mass_move` over all services; `mass_at`: when to ask again.
     `sites_cut`: sites all of whose canaries fail. `votes`: other observers that freshly see the active member down.
+    `followed_site`: where the service that this one `follows` is active now (G-FS).
     """
 
     proofs: int = 0
@@ -153,3 +145,4 @@ class Around:
     mass_at: float = 0.0
     sites_cut: frozenset[str] = frozenset()
     votes: int = 0
+    followed_site: str = ""

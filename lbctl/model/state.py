@@ -42,7 +42,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One proposed move, bound to its incident; `rules` are what only a human may say yes to."""
+    """One proposed move, bound to its incident; `rules` are what only a human may say yes to.
+
+    `denied` names who said no: it stays so until the incident ends. `first_yes` is the first of two, where a second person is wanted.
+    """
 
     id: str
     to: str
@@ -52,6 +55,7 @@ class Approval:
     rules: tuple[str, ...]
     reason: str
     first_yes: str = ""
+    denied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The durable half. `active` None: not yet known (uninitialised). `file_primary` is what the file said when its roles were last taken."""
+    """The durable half. `active` None: not yet known (uninitialised). `file_primary` is what the file said when its roles were last taken.
+
+    `answering`: the members that a pool answers with; a failover service answers with its active alone.
+    """
 
     service: str
     epoch: int = 0
@@ -118,6 +125,7 @@ class Saved:
     approvals: tuple[Approval, ...] = ()
     move: Move | None = None
     run: Run | None = None
+    answering: tuple[str, ...] = ()
     counter: int = 0
 
 
@@ -182,7 +190,8 @@ class State:
     `promoted`: the active has shown Primary and a good status page since the move and in this life; `up_since`: promoted and up since then.
     `never_promoted`: since the move the active was read Standby with a failing status page at every look, without a gap in watching.
     `rounds` / `looked`: clean rounds so far, and whom this round has seen. `judged_from`: looks started before this count for nothing.
-    `asked`: the outage (`down_at`) for which a confirming look was asked of a member. `noted`: what was already told, so that it is told once.
+    `asked`: the outage (`down_at`) for which a confirming look was asked of a member. `versions`: software versions where known.
+    `noted`: what was already told, so that it is told once.
     """
 
     saved: Saved
@@ -201,6 +210,7 @@ class State:
     judged_from: float = 0.0
     blind_since: float | None = None
     asked: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
     noted: frozenset[str] = frozenset()
     reason: str = ""
     unsaved: str = ""

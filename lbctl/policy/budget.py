@@ -161,11 +161,15 @@ def race(service: ServiceSettings, member: str, heartbeat: Heartbeat) -> Race:
         text = f"lbctl decides within {spell(decided)}, {member} promotes itself after {spell(first)} at the earliest: lbctl is first"
         return Race(member, Winner.LBCTL, decided, first, needed, text)
     if soonest > heartbeat.latest_s:
-        text = (f"{member} promotes itself within {spell(heartbeat.latest_s)}, lbctl decides after {spell(soonest)} at the earliest: "
-                f"traffic is stranded on every failure")
+        text = (
+            f"{member} promotes itself within {spell(heartbeat.latest_s)}, lbctl decides after {spell(soonest)} at the earliest: "
+            f"traffic is stranded on every failure"
+        )
         return Race(member, Winner.CORE, decided, first, needed, text)
-    text = (f"lbctl decides within {spell(decided)}, {member} may promote itself after {spell(first)}: "
-            f"where it is first, traffic is stranded until a person says yes")
+    text = (
+        f"lbctl decides within {spell(decided)}, {member} may promote itself after {spell(first)}: "
+        f"where it is first, traffic is stranded until a person says yes"
+    )
     return Race(member, Winner.OPEN, decided, first, needed, text)
 
 

@@ -1,0 +1,113 @@
+"""Maintenance, its end, and arming again; lockouts and approvals running out (SEMANTICS sections 2 and 7).
+
+Timers are data: whatever ends by time is a saved instant, compared here at each event, and named by `wake_times` so that the loop sends a `Tick`.
+The end of a maintenance never fires anything: it passes through re-arming, which counts clean rounds (H33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lbctl.policy import seen
+from lbctl.policy.case import Case
+from lbctl.policy.turn import Turn
+
+STEADY_S = 300.0
+"""How long the active must be promoted and up before a lockout may end by time."""
+
+WARN_BEFORE_S = 900.0
+"""Maintenance is about to end: told this long before (H32)."""
+
+HELD_LONG_S = 8 * 3600.0
+"""A hold older than this is told again every hour."""
+
+
+def run_timers(turn: Turn) -> None:
+    """Everything that ends by itself."""
+    _maintenance(turn)
+    _lockout(turn)
+    _approvals(turn)
+
+
+def _maintenance(turn: Turn) -> None:
+    span = turn.saved.maintenance
+    if span is not None and turn.now >= span.until:
+        if turn.saved.run is not None and turn.saved.run.kind == "upgrade":
+            return
+        end_maintenance(turn, "its time is over", by="lbctl")
+
+
+def end_maintenance(turn: Turn, why: str, *, by: str) -> None:
+    """Maintenance is over: all counting begins anew, and nothing automatic happens before clean rounds."""
+    span = turn.saved.maintenance
+    if span is None:
+        return
+    if span.since > turn.now:
+        turn.save(maintenance=None)
+        turn.note("maintenance-cancelled", f"the planned maintenance of {turn.settings.name} is cancelled: {why}", by=by)
+        return
+    turn.save(maintenance=None, rearming=True)
+    turn.state = seen.reset_counts(turn.state, turn.now)
+    text = f"maintenance of {turn.settings.name} ended ({why}); re-arming after {turn.settings.rearm_rounds} clean rounds"
+    turn.note("maintenance-ended", text, by=by)
+
+
+def _lockout(turn: Turn) -> None:
+    until, steady = turn.saved.lockout_until, turn.state.up_since
+    if until is not None and turn.now >= until and steady is not None and turn.now - steady >= STEADY_S:
+        turn.save(lockout_until=None)
+        turn.note("lockout-ended", f"the lockout is over and {turn.case.active} is steady")
+
+
+def _approvals(turn: Turn) -> None:
+    over = [a for a in turn.saved.approvals if not a.denied and turn.now >= a.expires]
+    if not over:
+        return
+    turn.save(approvals=tuple(a for a in turn.saved.approvals if a not in over))
+    for approval in over:
+        turn.note("approval-expired", f"nobody answered {approval.id} (move to {approval.to})", member=approval.to)
+
+
+def watch_rearming(turn: Turn) -> None:
+    """Counts clean rounds after a maintenance, and arms after enough of them."""
+    if not turn.saved.rearming or turn.case.in_maintenance() or not seen.round_over(turn.case):
+        return
+    dirty = unclean(turn.case)
+    turn.set(rounds=0 if dirty else turn.state.rounds + 1, looked=frozenset())
+    if turn.state.rounds >= turn.settings.rearm_rounds:
+        arm(turn, f"{turn.settings.rearm_rounds} clean rounds", by="lbctl")
+
+
+def arm(turn: Turn, why: str, *, by: str) -> None:
+    """Automatic moves may happen again."""
+    if turn.saved.rearming:
+        turn.save(rearming=False)
+        turn.set(rounds=0, looked=frozenset())
+        turn.note("armed", f"{turn.settings.name} is armed: {why}", by=by)
+
+
+def unclean(case: Case) -> str:
+    """Why this round is not clean; "" if it is. A standby that is down does not block: its alert speaks for itself."""
+    if not case.up(case.active):
+        return f"{case.active} is not up"
+    wrong = [n for n in case.others() if n not in case.saved.latched and case.primary(n)]
+    if wrong:
+        return f"{' and '.join(wrong)} says Primary beside the active"
+    versions = {case.state.versions[name] for name in case.settings.names if name in case.state.versions}
+    return f"versions differ: {', '.join(sorted(versions))}" if len(versions) > 1 else ""
+
+
+def wake_times(case: Case) -> Iterator[float]:
+    """All instants at which something ends by itself."""
+    saved, now = case.saved, case.now
+    if saved.maintenance is not None:
+        yield from (t for t in (saved.maintenance.since, saved.maintenance.until - WARN_BEFORE_S, saved.maintenance.until) if t > now)
+    if saved.lockout_until is not None and case.state.up_since is not None:
+        yield max(saved.lockout_until, case.state.up_since + STEADY_S)
+    yield from (a.expires for a in saved.approvals if not a.denied)
+    if saved.moved_at is not None and not case.state.promoted:
+        yield saved.moved_at + case.settings.promote_timeout_s
+    if case.around.mass == "wait" and case.active_down():
+        yield case.around.mass_at
+    if saved.hold is not None:
+        yield saved.hold.since + HELD_LONG_S * (1 + max(0, (now - saved.hold.since) // HELD_LONG_S))

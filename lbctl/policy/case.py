@@ -1,0 +1,155 @@
+"""One service at one moment: everything a rule may look at, and the plain questions it may ask.
+
+Rules, doubts and commands all read a `Case`; none of them keeps a fact of its own. The questions have the words of SEMANTICS section 1:
+the active member is judged by its status page once it is promoted (by hastatus before that), every other by its hastatus page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from lbctl.model.events import Around
+from lbctl.model.looks import Health, ProbeResult, Verdict
+from lbctl.model.settings import MemberSettings, ServiceSettings
+from lbctl.model.state import MemberSight, PageSight, Saved, State
+from lbctl.policy import health
+
+STATUS, HASTATUS = "status", "hastatus"
+NOTHING_AROUND = Around()
+NOTHING_SEEN = PageSight()
+NOBODY_SEEN = MemberSight()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Settings, state, time and surroundings of one service."""
+
+    settings: ServiceSettings
+    state: State
+    now: float
+    around: Around = NOTHING_AROUND
+
+    @property
+    def saved(self) -> Saved:
+        return self.state.saved
+
+    @property
+    def active(self) -> str:
+        """The member that traffic is sent to; "" while that is not known."""
+        return self.saved.active or ""
+
+    @property
+    def modes(self) -> bool:
+        """Whether the monitor knows modes (a Core) or only up and down (SEMANTICS section 1)."""
+        return self.settings.monitor.modes
+
+    def on(self, state: State) -> Case:
+        return replace(self, state=state)
+
+    def member(self, name: str) -> MemberSettings:
+        return self.settings.member(name)
+
+    def others(self) -> Iterator[str]:
+        """All members but the active, in order of preference."""
+        return (name for name in self.settings.names if name != self.active)
+
+    def sight(self, name: str) -> MemberSight:
+        return self.state.members.get(name, NOBODY_SEEN)
+
+    def page(self, name: str, page: str) -> PageSight:
+        return self.sight(name).pages.get(page, NOTHING_SEEN)
+
+    def decisive(self, name: str) -> str:
+        """Which page judges this member now."""
+        pages = self.settings.monitor.pages
+        if not self.modes:
+            return pages[0]
+        return STATUS if name == self.active and self.state.promoted else HASTATUS
+
+    def judged(self, name: str) -> PageSight:
+        """The history of the page that judges this member."""
+        return self.page(name, self.decisive(name))
+
+    def up(self, name: str) -> bool:
+        return self.judged(name).health is Health.UP
+
+    def down(self, name: str) -> bool:
+        return self.judged(name).health is Health.DOWN
+
+    def fresh(self, name: str, page: str) -> bool:
+        return health.fresh(self.page(name, page), self.member(name).probe, self.now)
+
+    def look(self, name: str, page: str) -> ProbeResult | None:
+        """The last look at a page, where it is fresh."""
+        return self.page(name, page).last if self.fresh(name, page) else None
+
+    def says(self, name: str, page: str, verdict: Verdict) -> bool:
+        """The last fresh look at this page gave this verdict."""
+        look = self.look(name, page)
+        return look is not None and look.verdict is verdict
+
+    def standby(self, name: str) -> bool:
+        """It reads Standby; without modes, it answers."""
+        return self.says(name, HASTATUS, Verdict.STANDBY) if self.modes else self.serves(name)
+
+    def says_standby_up(self, name: str) -> bool:
+        """It reads Standby, steadily."""
+        return self.standby(name) and self.page(name, HASTATUS if self.modes else self.decisive(name)).health is Health.UP
+
+    def primary(self, name: str) -> bool:
+        """It reads Primary; never, where there are no modes."""
+        return self.modes and self.says(name, HASTATUS, Verdict.PRIMARY)
+
+    def serves(self, name: str) -> bool:
+        """Its status page is good; without modes, its only page is."""
+        return self.says(name, STATUS if self.modes else self.settings.monitor.pages[0], Verdict.OK)
+
+    def active_down(self) -> bool:
+        """The row `active-down`: proven by looks, fresh, and not one good look since."""
+        if not self.active:
+            return False
+        page = self.judged(self.active)
+        return page.down_at is not None and self.fresh(self.active, self.decisive(self.active))
+
+    def suspect(self) -> bool:
+        """The active's decisive page has failed and has not been good since."""
+        return bool(self.active) and self.judged(self.active).first_bad is not None
+
+    def syncs_from(self, name: str) -> str | None:
+        """From whom it syncs: saved (a swap changes it) before configured."""
+        return self.saved.syncs_from.get(name, self.member(name).syncs_from)
+
+    def follows(self, name: str) -> bool:
+        """It syncs from the active, from nobody named, or leads to the active only through members that are down."""
+        source = self.syncs_from(name)
+        if source is None:
+            return True
+        for _ in self.settings.members:
+            if source is None or source == self.active:
+                return source == self.active
+            if not self.down(source):
+                return False
+            source = self.syncs_from(source)
+        return False
+
+    def claimants(self) -> tuple[str, ...]:
+        """All who freshly say Primary, the active's own hastatus page included."""
+        return tuple(name for name in self.settings.names if self.primary(name))
+
+    def alone_primary(self, name: str) -> bool:
+        """It says Primary, steadily, and nobody else does."""
+        return self.claimants() == (name,) and self.page(name, HASTATUS).health is Health.UP
+
+    def rogue(self, name: str) -> bool:
+        """An unlatched member beside the active that says Primary though it follows somebody else (SEMANTICS section 4)."""
+        source = self.syncs_from(name)
+        return name != self.active and name not in self.saved.latched and source is not None and source != self.active and self.primary(name)
+
+    def in_maintenance(self) -> bool:
+        span = self.saved.maintenance
+        return span is not None and span.since <= self.now < span.until
+
+    def run_open(self) -> bool:
+        """A drive or an upgrade is under way: nobody else moves anything (SEMANTICS section 7)."""
+        return self.saved.run is not None

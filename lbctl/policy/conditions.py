@@ -1,0 +1,156 @@
+"""What state a service is in, in the contract's words, and what a human should know about (SEMANTICS section 5).
+
+Conditions and alerts are levels: they hold or they do not, by what is believed now. `tell_edges` turns their coming and going into notes, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lbctl.model.looks import Verdict
+from lbctl.policy import doubt, failover
+from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
+from lbctl.policy.case import HASTATUS, Case
+from lbctl.policy.turn import Turn
+
+
+def _all_down(case: Case) -> bool:
+    return case.active_down() and all(case.down(name) for name in case.others())
+
+
+def _partial(case: Case) -> bool:
+    ledgers = case.state.actuators.values()
+    return case.state.started and any(item.verified < case.saved.epoch or item.drift for item in ledgers)
+
+
+CONDITIONS: tuple[tuple[str, Callable[[Case], bool]], ...] = (
+    ("uninitialised", lambda case: not case.state.started or bool(case.state.uninitialised)),
+    ("blind", doubt.blind),
+    ("common-mode", lambda case: doubt.common_mode(case) is not None),
+    ("stranded", lambda case: bool(doubt.stranded_by(case))),
+    ("dual-primary", lambda case: bool(doubt.dual_primary(case))),
+    ("all-down", _all_down),
+    ("down", lambda case: case.active_down()),
+    ("re-arming", lambda case: case.saved.rearming and not case.in_maintenance()),
+    ("partial", _partial),
+    ("failed-over", lambda case: bool(case.active) and case.active != case.saved.primary),
+)
+"""In the order in which `state` takes the first that holds. `down` is meant only where none of those before it explains it."""
+
+STATES = (*(name for name, _ in CONDITIONS), "normal")
+PAGED = frozenset({"uninitialised", "blind", "common-mode", "stranded", "dual-primary", "all-down", "down"})
+
+
+def conditions(case: Case) -> tuple[str, ...]:
+    """All that hold, most serious first; `normal` alone if none does."""
+    held = [name for name, holds in CONDITIONS if holds(case)]
+    if "down" in held and any(name in held for name in ("blind", "common-mode", "stranded", "dual-primary", "all-down")):
+        held.remove("down")
+    return tuple(held) or ("normal",)
+
+
+def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    """(kind, member, sentence) of everything beside the conditions that somebody should know."""
+    if not case.active or case.state.uninitialised:
+        return
+    yield from _active_alerts(case)
+    yield from _candidate_alerts(case)
+    yield from _mode_alerts(case)
+    yield from _people_alerts(case)
+
+
+def _active_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    moved = case.saved.moved_at
+    if not case.state.promoted and moved is not None and case.now - moved >= case.settings.promote_timeout_s:
+        yield "TrafficOnUnpromoted", case.active, f"{case.active} has the traffic and has not become Primary"
+    primary = case.saved.primary
+    if case.active != primary and primary in case.saved.latched and case.primary(primary):
+        yield "OldPrimaryReturned", primary, f"{primary} is back and still says Primary: clients with old answers may write there"
+    if case.saved.run is not None and case.saved.run.failed:
+        yield "RunFailed", case.active, f"the {case.saved.run.kind} stopped at {case.saved.run.step}: {case.saved.run.failed}"
+
+
+def eligible(case: Case, name: str) -> bool:
+    """It could take over if the active failed now, an approval aside."""
+    return case.says_standby_up(name) and name not in case.saved.latched and name not in case.saved.needs_resync and case.follows(name)
+
+
+def _candidate_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    if case.settings.kind == "failover" and not any(eligible(case, name) for name in case.others()):
+        yield "NoEligibleStandby", "", "no member could take over now"
+    for name in case.others():
+        if case.rogue(name):
+            yield "Rogue", name, f"{name} says Primary though it follows {case.syncs_from(name)}"
+        if case.down(name) and name not in case.saved.latched:
+            yield "StandbyDown", name, f"{name} does not answer as a standby"
+
+
+def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    for name in case.settings.names:
+        if case.modes and case.says(name, HASTATUS, Verdict.UNKNOWN):
+            look = case.look(name, HASTATUS)
+            yield "UnknownMode", name, f"{name} says a mode that is none: {look.detail if look else ''}"
+    name, why = failover.not_adopted(case)
+    if name:
+        yield "SelfPromotedNotAdopted", name, f"{name} promoted itself and was not adopted: {why}"
+    swapped = [name for name in case.others() if case.primary(name) and case.serves(name) and name not in case.saved.latched]
+    if swapped and case.standby(case.active):
+        yield "RolesSwappedOutside", swapped[0], f"{swapped[0]} says Primary and {case.active} Standby: roles were swapped on the servers"
+
+
+def _people_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    saved = case.saved
+    for approval in saved.approvals:
+        if not approval.denied:
+            yield "ApprovalPending", approval.to, f"{approval.id}: may traffic move to {approval.to}? `lbctl approve {approval.id}`"
+    span = saved.maintenance
+    if span is not None and case.in_maintenance() and span.until - case.now <= WARN_BEFORE_S:
+        yield "MaintenanceEnding", "", f"maintenance by {span.by} ends in 15 minutes or less"
+    if saved.rearming and not case.in_maintenance() and unclean(case):
+        yield "NotArmed", "", f"not armed: {unclean(case)}"
+    if saved.hold is not None and case.now - saved.hold.since >= HELD_LONG_S:
+        yield "HeldLong", "", f"held by {saved.hold.by} for more than 8 hours: {saved.hold.reason}"
+    if saved.mass == "held":
+        yield "MassMoveHeld", "", "many services want to move at once: `lbctl release` once you know why"
+    if case.state.unsaved:
+        yield "NotSaved", "", f"decisions cannot be saved, so none is taken: {case.state.unsaved}"
+
+
+MUTED_IN_MAINTENANCE = frozenset({"dual-primary", "NoEligibleStandby", "StandbyDown", "Rogue", "RolesSwappedOutside", "OldPrimaryReturned"})
+"""What a maintenance explains; never "the active is down" (SEMANTICS section 7)."""
+
+PAGED_ALERTS = frozenset(
+    {
+        "TrafficOnUnpromoted",
+        "SelfPromotedNotAdopted",
+        "OldPrimaryReturned",
+        "Rogue",
+        "UnknownMode",
+        "RolesSwappedOutside",
+        "ApprovalPending",
+        "NotArmed",
+        "MassMoveHeld",
+        "NotSaved",
+        "RunFailed",
+    }
+)
+
+
+def tell_edges(turn: Turn) -> None:
+    """Notes for what has begun and what is over, once each."""
+    case = turn.case
+    quiet = MUTED_IN_MAINTENANCE if case.in_maintenance() else frozenset()
+    present = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case) if kind not in quiet}
+    for name in conditions(case):
+        if name != "normal" and name not in quiet:
+            present[f"{name}:"] = (name, "", f"{case.settings.name} is {name}")
+    kept = {key for key in turn.state.noted if key.startswith("!")}
+    known = turn.state.noted - kept
+    for key in sorted(present.keys() - known):
+        kind, member, text = present[key]
+        turn.note(kind, text, member=member, page=kind in PAGED or kind in PAGED_ALERTS)
+    for key in sorted(known - present.keys()):
+        kind, _, member = key.partition(":")
+        turn.note(f"{kind}-over", f"over: {kind}{f' of {member}' if member else ''}", member=member)
+    if present.keys() != known:
+        turn.set(noted=frozenset(present) | kept)

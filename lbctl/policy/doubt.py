@@ -1,0 +1,58 @@
+"""Reasons not to believe what we see: blind, common mode, a cut site, two Primaries (SEMANTICS section 4).
+
+A doubt never says that a member is well; it says that the failure we see may be ours, or everybody's, so that moving traffic would not help.
+"""
+
+from __future__ import annotations
+
+from lbctl.model.looks import COMMON, SILENT, Reason
+from lbctl.model.settings import MassMove
+from lbctl.policy.case import Case
+
+
+def blind(case: Case) -> bool:
+    """Nothing answers anywhere, in any way: the controller itself is cut off (H3). A member that replies, even with a refusal, proves the path."""
+    looks = [case.page(name, page) for name in case.settings.names for page in case.settings.monitor.pages]
+    if any(sight.last is None for sight in looks) or case.around.proofs:
+        return False
+    silent = all(sight.last is not None and not sight.last.good and sight.last.reason in SILENT for sight in looks)
+    return silent and all(case.fresh(name, page) for name in case.settings.names for page in case.settings.monitor.pages)
+
+
+def common_mode(case: Case) -> Reason | None:
+    """All members fail with the same reason of a common cause: an expired certificate, a resolver, a captive portal (H20)."""
+    looks = [case.look(name, case.decisive(name)) for name in case.settings.names]
+    reasons = {look.reason if look is not None and not look.good else None for look in looks}
+    shared = next(iter(reasons)) if len(reasons) == 1 else None
+    return shared if shared in COMMON else None
+
+
+def dual_primary(case: Case) -> tuple[str, ...]:
+    """The unlatched members, two at least, that all say Primary and are not rogue (H8); empty where there is no such thing."""
+    claim = tuple(name for name in case.claimants() if name not in case.saved.latched and not case.rogue(name))
+    return claim if len(claim) > 1 else ()
+
+
+def site_cut(case: Case) -> str:
+    """The active's site, where its canaries fail together with it: it may be alive for its own clients. "" otherwise."""
+    site = case.member(case.active).site if case.active else None
+    return site if site and site in case.around.sites_cut and case.suspect() else ""
+
+
+def stalled(case: Case, candidate: str) -> str:
+    """Why the newest look at the active or the candidate counts for nothing (H24); "" for real looks."""
+    return (case.judged(case.active).voided if case.active else "") or case.judged(candidate).voided
+
+
+def stranded_by(case: Case) -> tuple[str, ...]:
+    """Who says Primary while the active is down: the promotion race (H7). Strangers that do not follow the active are not counted, unless latched."""
+    if not case.active_down():
+        return ()
+    return tuple(name for name in case.others() if case.primary(name) and (case.follows(name) or name in case.saved.latched))
+
+
+def mass_verdict(wanting: int, services: int, rule: MassMove) -> str:
+    """What a wave of `wanting` services out of all means for each of them: "open", "hold" or "stagger" (H53)."""
+    if wanting < rule.at_least or wanting < rule.share * services:
+        return "open"
+    return rule.then

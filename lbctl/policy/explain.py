@@ -1,0 +1,154 @@
+"""Why traffic is where it is, what would happen now, and the exact rule that blocks a move: read from the same rows that decide.
+
+`wanted` is the level that the reconcilers follow; `fast_pages` the pace that the monitor follows. Both are questions to the state, not decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lbctl.model.decision import Desired, RuleResult
+from lbctl.model.looks import Health
+from lbctl.model.settings import ServiceSettings
+from lbctl.model.state import State
+from lbctl.policy import doubt, gate, health, returns
+from lbctl.policy.case import Case
+from lbctl.policy.conditions import conditions
+
+TTL_FLOOR_S = 5.0
+
+
+def desired(settings: ServiceSettings, state: State, now: float) -> Desired | None:
+    """What should be published now; None while nobody knows, and what is published stays."""
+    saved = state.saved
+    if saved.active not in settings.names or saved.active is None or state.uninitialised or not state.started:
+        return None
+    members = tuple(n for n in saved.answering if n in settings.names) if settings.kind == "pool" else (saved.active,)
+    if not members:
+        return None
+    before = saved.move.restore.active if saved.move is not None else ""
+    previous = settings.member(before).address if before in settings.names else {}
+    cap = _ttl_cap(Case(settings, state, now))
+    return Desired(saved.service, saved.epoch, members, _addresses(settings, members), previous, cap)
+
+
+def _addresses(settings: ServiceSettings, members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    views = {view for name in members for view in settings.member(name).address}
+    return {v: tuple(dict.fromkeys(a for name in members for a in settings.member(name).address.get(v, ()))) for v in sorted(views)}
+
+
+def _ttl_cap(case: Case) -> float | None:
+    """While the active is suspect, caches should expire no later than the earliest possible move (SEMANTICS section 8)."""
+    if case.settings.kind == "pool" or not case.suspect():
+        return None
+    first = case.judged(case.active).first_bad
+    left = case.member(case.active).probe.min_outage_s - (case.now - first if first is not None else 0.0)
+    return max(TTL_FLOOR_S, left)
+
+
+def fast_pages(settings: ServiceSettings, state: State) -> frozenset[tuple[str, str]]:
+    """Pages whose health may change with the next looks; while the active is suspect, the candidates' too."""
+    case = Case(settings, state, 0.0)
+    waiting = bool(state.uninitialised) or state.saved.rearming or case.suspect() or (case.active != "" and not state.promoted)
+    return frozenset(
+        (name, page)
+        for name in settings.names
+        for page in settings.monitor.pages
+        if health.unsettled(case.page(name, page)) or (waiting and (page == case.decisive(name) or name == case.active))
+    )
+
+
+def upkeep(settings: ServiceSettings, state: State, now: float) -> bool:
+    """Whether drift is corrected (else only reported): not in maintenance, not while observing, not while the active is unknown."""
+    case = Case(settings, state, now)
+    return not (case.in_maintenance() or settings.observe or state.uninitialised or not state.started)
+
+
+def best_candidate(case: Case) -> tuple[str, frozenset[str]]:
+    """The candidate that lacks the fewest rows, and those rows; the order of preference breaks ties."""
+    found = [(len(rows), i, name, rows) for i, name in enumerate(case.others()) for rows in (gate.failing(case, name),)]
+    return min(found)[2:] if found else ("", frozenset())
+
+
+def blocked_by(case: Case) -> list[str]:
+    """The rows that keep traffic where it is, in the gate's order."""
+    if case.settings.kind == "pool":
+        return []
+    _, rows = best_candidate(case)
+    return [name for name in gate.NAMES if name in rows]
+
+
+def _row(row: RuleResult) -> dict[str, Any]:
+    return {"rule": row.rule, "holds": row.holds, "evidence": row.evidence, "opens": row.opens}
+
+
+def reason_now(case: Case) -> str:
+    """One sentence: why traffic is where it is."""
+    state = conditions(case)[0]
+    active = case.active or "nobody"
+    if case.state.uninitialised:
+        return f"the active member is not known: {case.state.uninitialised}"
+    if state == "normal":
+        return f"{active} has the traffic and serves"
+    rows = ", ".join(blocked_by(case)) if case.active_down() else ""
+    told = {
+        "blind": "nothing answers anywhere, so the controller may be cut off",
+        "common-mode": f"all members fail by {doubt.common_mode(case)}: a common cause, not dead members",
+        "stranded": f"{' and '.join(doubt.stranded_by(case))} already says Primary, so the guide's gate cannot open",
+        "dual-primary": f"{' and '.join(doubt.dual_primary(case))} both say Primary",
+        "all-down": "no member answers",
+        "down": f"{active} is down and nobody may take over",
+        "re-arming": "maintenance has ended and clean rounds are being counted",
+        "partial": "an actuator does not yet show what is wanted",
+        "failed-over": f"{active} has the traffic in the place of {case.saved.primary}",
+    }[state]
+    return f"traffic stays on {active}: {told}" + (f" (blocked by {rows})" if rows else "")
+
+
+def explain(case: Case, to: str | None = None) -> dict[str, Any]:
+    """The object of `lbctl explain`: why, what if the active failed now, and every row for every candidate."""
+    candidates = [to] if to else list(case.others())
+    return {
+        "service": case.settings.name,
+        "state": conditions(case)[0],
+        "active": case.saved.active,
+        "why": reason_now(case),
+        "blocked_by": blocked_by(case),
+        "if_active_failed": _what_if(case),
+        "candidates": [
+            {"member": name, "open": not gate.failing(case, name), "rules": [_row(row) for row in gate.rows(case, name)]} for name in candidates
+        ],
+        "resume": _resume(case),
+    }
+
+
+def _resume(case: Case) -> dict[str, Any] | None:
+    if not case.active or case.active == case.saved.primary:
+        return None
+    missing = returns.missing(case, drive=False, attested=False)
+    return {"open": missing is None, **({} if missing is None else {"rule": missing.rule, "evidence": missing.evidence, "opens": missing.opens})}
+
+
+def _what_if(case: Case) -> dict[str, Any]:
+    """What would happen if the active failed now, for good: the same gate over a state in which it has."""
+    if not case.active or case.settings.kind == "pool":
+        return {"moves_to": None, "text": "the answer follows the members' health"}
+    failed = case.on(_failed(case))
+    for name in case.others():
+        rows = gate.failing(failed, name) - {"active-down", "candidate-confirmed"}
+        if not rows:
+            return {"moves_to": name, "text": f"traffic would move to {name}"}
+        if not rows - gate.ASKABLE:
+            return {"moves_to": name, "asks": sorted(rows), "text": f"an approval would be asked for {name} ({', '.join(sorted(rows))})"}
+    name, rows = best_candidate(failed)
+    left = sorted(rows - {"active-down", "candidate-confirmed"})
+    return {"moves_to": None, "blocked_by": left, "text": f"traffic would stay: {name or 'nobody'} is stopped by {', '.join(left)}"}
+
+
+def _failed(case: Case) -> State:
+    """The state with the active's decisive page proven down."""
+    sight, page = case.sight(case.active), case.decisive(case.active)
+    down = replace(sight.pages.get(page, case.page(case.active, page)), health=Health.DOWN, first_bad=case.now, down_at=case.now)
+    return replace(case.state, members={**case.state.members, case.active: replace(sight, pages={**sight.pages, page: down})})

@@ -1,0 +1,149 @@
+"""The automatic part of a pair: when the active is down, who may take over, and who must be asked (SEMANTICS section 2).
+
+G-LB3 in one sentence: traffic moves only when the active fails and a candidate says `Mode: Standby`, and every other row of the gate holds too.
+Nothing here ever moves traffic back (G-LB4): a member that lost the traffic is latched, and only people unlatch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbctl.model.state import Approval, Incident
+from lbctl.policy import doubt, gate, moves
+from lbctl.policy.case import Case
+from lbctl.policy.turn import Turn
+
+
+def judge(turn: Turn) -> None:
+    """Level-based: judged at every event from what is believed now, so that nothing is lost when an event is."""
+    _incident(turn)
+    if not turn.case.active_down() or turn.state.uninitialised:
+        return
+    for name in turn.case.others():
+        if gate.confirming_look_due(turn.case, name):
+            _ask_for_look(turn, name)
+    for name in tuple(turn.case.others()):
+        if _consider(turn, name):
+            return
+
+
+def _incident(turn: Turn) -> None:
+    """Opens with the active's fall, closes when an active member serves steadily again; its approvals end with it."""
+    case, incident = turn.case, turn.saved.incident
+    if not case.active:
+        return
+    if incident is None and case.down(case.active):
+        first = case.judged(case.active).first_bad
+        number = turn.number()
+        turn.save(incident=Incident(f"{turn.settings.name}-i{number}", case.now if first is None else first, (case.active,)))
+        return
+    if incident is not None and case.state.promoted and case.up(case.active):
+        for approval in turn.saved.approvals:
+            if not approval.denied:
+                turn.note("approval-void", f"{approval.id} is void: {case.active} serves", member=approval.to)
+        turn.save(incident=None, approvals=(), mass="")
+
+
+def _ask_for_look(turn: Turn, name: str) -> None:
+    down_at = turn.case.judged(turn.case.active).down_at
+    if down_at is not None and turn.state.asked.get(name) != down_at:
+        turn.set(asked={**turn.state.asked, name: down_at})
+        turn.look(name)
+
+
+def _consider(turn: Turn, name: str) -> bool:
+    """One candidate, in its turn. True: something was decided, and nobody after it is considered."""
+    failing = gate.failing(turn.case, name)
+    if not failing:
+        _move(turn, name, moves.AUTO, "failover")
+        return True
+    if _may_adopt(turn.case, name, failing):
+        _move(turn, name, moves.ADOPT, "adopt-promoted")
+        return True
+    if failing == {"within-mass-move"}:
+        return _caught_in_mass(turn)
+    if failing - gate.ASKABLE - gate.STOPS - _promotion_rows(turn.case, name):
+        return False
+    if failing & gate.STOPS:
+        _would(turn, name, failing)
+    else:
+        _propose(turn, name, failing)
+    return True
+
+
+def _move(turn: Turn, name: str, trigger: str, verb: str) -> None:
+    source = turn.case.active
+    seen = {row.rule: row.evidence for row in gate.rows(turn.case, name)}
+    reason = f"{source} is down ({seen['active-down']}); {name} may take over ({seen['candidate-standby']})"
+    moves.begin(turn, name, trigger=trigger, verb=verb, by="lbctl", reason=reason, rules=seen)
+
+
+def _promotion_rows(case: Case, name: str) -> frozenset[str]:
+    """The row that an `ask` may hand to a human: the candidate promoted itself first, and alone (H7)."""
+    asked = case.settings.on_self_promoted in ("ask", "adopt") or case.rogue(name)
+    return frozenset({"candidate-standby"}) if asked and case.alone_primary(name) else frozenset()
+
+
+def _may_adopt(case: Case, name: str, failing: frozenset[str]) -> bool:
+    """A promotion that lbctl has itself watched (SEMANTICS section 2, `adopt`): each line is one of its conditions."""
+    if case.settings.on_self_promoted != "adopt" or failing != {"candidate-standby"}:
+        return False
+    sight, incident = case.sight(name), case.saved.incident
+    return (
+        case.alone_primary(name)
+        and incident is not None
+        and name not in incident.actives
+        and sight.standby_seen is not None
+        and case.now - sight.standby_seen <= case.settings.seen_window_s
+        and sight.primary_since is not None
+        and sight.primary_since > incident.began
+        and not case.rogue(name)
+        and case.syncs_from(name) in (None, case.active)
+    )
+
+
+def _caught_in_mass(turn: Turn) -> bool:
+    """One of many that want to move at once: paged and held until released, or waiting for its turn (H53)."""
+    if turn.around.mass == "hold" and turn.saved.mass != "held":
+        turn.save(mass="held")
+    return True
+
+
+def _would(turn: Turn, name: str, failing: frozenset[str]) -> None:
+    """Told once an incident: what lbctl would have done, had nobody stopped it (H34)."""
+    incident = turn.saved.incident
+    key = f"!would:{incident.id if incident else ''}:{name}"
+    if key not in turn.state.noted:
+        turn.set(noted=frozenset(k for k in turn.state.noted if not k.startswith("!would:")) | {key})
+        turn.note("would-failover", f"would have moved to {name}, stopped by {', '.join(sorted(failing))}", member=name, rules=sorted(failing))
+
+
+def _propose(turn: Turn, name: str, failing: frozenset[str]) -> None:
+    """A move that only a human may say yes to; bound to this incident (H10)."""
+    incident = turn.saved.incident
+    if incident is None or any(a.incident == incident.id and a.to == name for a in turn.saved.approvals):
+        return
+    until = turn.now + turn.settings.approval_expires_s
+    reason = "; ".join(f"{row.rule}: {row.evidence}" for row in gate.rows(turn.case, name) if not row.holds)
+    approval = Approval(f"{turn.settings.name}-{turn.number()}", name, turn.now, until, incident.id, tuple(sorted(failing)), reason)
+    turn.save(approvals=(*turn.saved.approvals, approval))
+
+
+def not_adopted(case: Case) -> tuple[str, str]:
+    """(member, why) of a self-promotion that `adopt` did not take; empty texts where there is none."""
+    for name in doubt.stranded_by(case):
+        if case.settings.on_self_promoted == "adopt" and not _may_adopt(case, name, gate.failing(case, name)):
+            return name, ", ".join(sorted(gate.failing(case, name) - {"candidate-standby"})) or "its promotion was not watched in this incident"
+    return "", ""
+
+
+def release(turn: Turn) -> None:
+    """An operator lets a held wave be judged anew."""
+    if turn.saved.mass == "held":
+        turn.save(mass="released")
+
+
+def deny(turn: Turn, approval: Approval, by: str) -> None:
+    """A human's no, kept until the incident ends, so that nobody is asked the same again."""
+    rest = tuple(a if a.id != approval.id else replace(a, denied=by) for a in turn.saved.approvals)
+    turn.save(approvals=rest)

@@ -1,0 +1,273 @@
+"""The gate: the table of safety rules that must all hold before traffic moves (SEMANTICS section 2).
+
+A rule is a row: its name (the contract's word, a metric label and what `--accept` takes), when it holds, what was seen, and what opens it.
+From these rows come the decision, `explain`, the metrics and the manual. A new rule is a new row and nothing else.
+
+Three readings of the same table: an automatic move needs every row; an operator's `failover` and an approval need all but `WAIVED`, and take a
+target that alone claims Primary for a Standby while the active is down; a `switchover` needs `active-up` in the place of `active-down`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lbctl.model.decision import RuleResult
+from lbctl.model.looks import ProbeResult, Verdict
+from lbctl.policy import doubt, resync
+from lbctl.policy.case import HASTATUS, Case
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row. `holds` says yes or no, `seen` what it rests on, `opens` what would open it."""
+
+    name: str
+    holds: Callable[[Case, str], bool]
+    seen: Callable[[Case, str], str]
+    opens: str
+
+
+def ago(case: Case, then: float | None) -> str:
+    return "never" if then is None else f"{max(case.now - then, 0):.0f} s ago"
+
+
+def told(look: ProbeResult | None) -> str:
+    """A look in a few words."""
+    if look is None:
+        return "no look yet"
+    if look.good:
+        return {Verdict.OK: "OK", Verdict.STANDBY: "OK (Mode: Standby)", Verdict.PRIMARY: "OK (Mode: Primary)"}[look.verdict]
+    return f"{look.reason}{f' ({look.detail})' if look.detail else ''}"
+
+
+def _page_seen(case: Case, name: str) -> str:
+    if not name:
+        return "no active member is known"
+    page, sight = case.decisive(name), case.judged(name)
+    text = f"{name} {page}: {told(sight.last)}, {sight.health}"
+    if sight.first_bad is not None:
+        text += f", failing since {ago(case, sight.first_bad)}, {sight.bad_run} looks in a row"
+        text += "" if sight.down_at is not None else f", outage not proven ({case.member(name).probe.min_outage_s:.0f} s needed)"
+    return text
+
+
+def _is_standby(case: Case, name: str) -> bool:
+    return case.standby(name) and case.up(name)
+
+
+def _is_confirmed(case: Case, name: str) -> bool:
+    """By a look started after the failure that completed `active-down`. As long as that has not come there is nothing to confirm."""
+    down_at = case.judged(case.active).down_at if case.active else None
+    last = case.judged(name).last
+    if down_at is None:
+        return True
+    return last is not None and last.good and last.started > down_at and case.fresh(name, case.decisive(name))
+
+
+def _is_fresh_enough(case: Case, name: str) -> bool:
+    rule, sight = case.member(name).freshness, case.sight(name)
+    if rule is None:
+        return True
+    if sight.sync_started is None:
+        return not rule.unknown_blocks
+    return case.now - sight.sync_started <= rule.max_staleness_s
+
+
+def _sync_seen(case: Case, name: str) -> str:
+    rule = case.member(name).freshness
+    return resync.evidence(case, name) + (f", limit {rule.max_staleness_s:.0f} s" if rule else ", no freshness source is configured")
+
+
+def _has_quorum(case: Case, name: str) -> bool:
+    return not case.active_down() or case.around.votes + 1 >= case.settings.quorum
+
+
+def _maintenance_seen(case: Case, name: str) -> str:
+    span = case.saved.maintenance
+    return f"maintenance by {span.by} ({span.reason}), ends in {span.until - case.now:.0f} s" if span and case.in_maintenance() else "no maintenance"
+
+
+def _hold_seen(case: Case, name: str) -> str:
+    if case.run_open() and case.saved.run is not None:
+        return f"a run of {case.saved.run.kind} is open at step {case.saved.run.step}"
+    return f"held by {case.saved.hold.by}: {case.saved.hold.reason}" if case.saved.hold else "not held"
+
+
+def _armed_seen(case: Case, name: str) -> str:
+    if case.state.uninitialised:
+        return f"uninitialised: {case.state.uninitialised}"
+    return f"re-arming, {case.state.rounds} clean rounds of {case.settings.rearm_rounds}" if case.saved.rearming else "armed"
+
+
+def _lockout_seen(case: Case, name: str) -> str:
+    until = case.saved.lockout_until
+    if until is None:
+        return "no lockout"
+    return (
+        f"locked out after an automatic failover, {until - case.now:.0f} s left" if until > case.now else "lockout over, waiting for a steady active"
+    )
+
+
+def _site_open(case: Case, name: str) -> bool:
+    return case.settings.site_cut == "move" or not doubt.site_cut(case)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "active-down",
+        lambda case, name: case.active_down(),
+        lambda case, name: _page_seen(case, case.active),
+        "the active member fails for good: `fall` looks in a row and not one good look for `min_outage`",
+    ),
+    Rule("candidate-standby", _is_standby, _page_seen, "the candidate's hastatus page says `Mode: Standby` steadily"),
+    Rule("candidate-confirmed", _is_confirmed, _page_seen, "a look at the candidate that started after the active was proven down is good"),
+    Rule(
+        "not-latched",
+        lambda case, name: name not in case.saved.latched,
+        lambda case, name: f"{name} lost the traffic before and was not taken back" if name in case.saved.latched else f"{name} is not latched",
+        "an operator's resume, or `lbctl ack SERVICE --member MEMBER` once it is re-synced and reads Standby",
+    ),
+    Rule(
+        "re-synced",
+        lambda case, name: name not in case.saved.needs_resync,
+        resync.evidence,
+        "a sync from the active after its last write, or an operator's word (--attest-synced --reason …)",
+    ),
+    Rule(
+        "no-approval-needed",
+        lambda case, name: not case.member(name).manual_approval,
+        lambda case, name: f"{name} has approval: manual" if case.member(name).manual_approval else f"{name} may be taken automatically",
+        "an operator's `lbctl approve ID`",
+    ),
+    Rule("fresh-enough", _is_fresh_enough, _sync_seen, "a newer sync of the candidate"),
+    Rule(
+        "follows-active",
+        lambda case, name: case.follows(name),
+        lambda case, name: f"{name} syncs from {case.syncs_from(name) or 'nobody named'}, the active is {case.active or 'unknown'}",
+        "the members between it and the active are down, or the candidate's syncs_from is the active",
+    ),
+    Rule(
+        "not-locked-out",
+        lambda case, name: case.saved.lockout_until is None,
+        _lockout_seen,
+        "`lbctl ack SERVICE --reason …`, any operator's move, or the lockout's end with a steady active",
+    ),
+    Rule("not-in-maintenance", lambda case, name: not case.in_maintenance(), _maintenance_seen, "`lbctl maintenance off`, or its end"),
+    Rule("not-held", lambda case, name: case.saved.hold is None and not case.run_open(), _hold_seen, "`lbctl release SERVICE`, or the run's end"),
+    Rule(
+        "automation-on",
+        lambda case, name: not case.settings.observe,
+        lambda case, name: "automation: observe" if case.settings.observe else "automation: on",
+        "`automation: on` in the configuration",
+    ),
+    Rule(
+        "armed",
+        lambda case, name: case.state.started and not case.saved.rearming and not case.state.uninitialised,
+        _armed_seen,
+        "clean rounds, or `lbctl ack SERVICE --reason …`",
+    ),
+    Rule(
+        "not-blind",
+        lambda case, name: not doubt.blind(case),
+        lambda case, name: f"{case.around.proofs} of {case.around.watched} other places answer",
+        "an answer from any member or canary",
+    ),
+    Rule(
+        "no-common-mode",
+        lambda case, name: doubt.common_mode(case) is None,
+        lambda case, name: f"all members fail by {doubt.common_mode(case)}" if doubt.common_mode(case) else "no reason is shared by all members",
+        "the common cause is mended, or one member answers",
+    ),
+    Rule(
+        "no-stall",
+        lambda case, name: not doubt.stalled(case, name),
+        lambda case, name: f"the newest look is void: {doubt.stalled(case, name)}" if doubt.stalled(case, name) else "all looks are real",
+        "a real look",
+    ),
+    Rule(
+        "quorum",
+        _has_quorum,
+        lambda case, name: f"{case.around.votes + int(case.active_down())} of {case.settings.quorum} observers see it down",
+        "more observers that freshly see the active down",
+    ),
+    Rule(
+        "site-not-cut",
+        _site_open,
+        lambda case, name: f"the canaries of {doubt.site_cut(case)} fail with it" if doubt.site_cut(case) else "its site is not cut off",
+        "a canary of the active's site answers, an approval, or `site_cut: move`",
+    ),
+    Rule(
+        "not-dual-primary",
+        lambda case, name: not doubt.dual_primary(case),
+        lambda case, name: f"{' and '.join(doubt.dual_primary(case))} both say Primary" if doubt.dual_primary(case) else "no two say Primary",
+        "one of them is set to secondary",
+    ),
+    Rule(
+        "within-mass-move",
+        lambda case, name: case.saved.mass != "held" and (case.around.mass == "open" or case.saved.mass == "released"),
+        lambda case, name: "many services want to move at once" if case.around.mass != "open" else "no wave of moves",
+        "`lbctl release SERVICE|--all`",
+    ),
+)
+"""Every row of SEMANTICS section 2, in its order."""
+
+NAMES = tuple(rule.name for rule in RULES)
+
+WAIVED = frozenset(
+    {
+        "not-in-maintenance",
+        "not-locked-out",
+        "not-held",
+        "automation-on",
+        "armed",
+        "no-approval-needed",
+        "not-latched",
+        "site-not-cut",
+        "within-mass-move",
+    }
+)
+"""What an operator's word replaces (SEMANTICS section 3)."""
+
+ASKABLE = frozenset({"no-approval-needed", "not-locked-out", "site-not-cut"})
+"""Rows that only a human can open: a move that all others allow becomes a pending approval."""
+
+STOPS = frozenset({"not-in-maintenance", "not-held", "automation-on", "armed", "within-mass-move"})
+"""Rows that stop the deciding but not the seeing: what would have happened behind them is recorded."""
+
+ROLE_ROWS = frozenset({"candidate-standby", "candidate-confirmed"})
+
+
+def rows(case: Case, candidate: str) -> tuple[RuleResult, ...]:
+    """Every row for an automatic move to this candidate."""
+    return tuple(_result(rule, case, candidate, rule.holds(case, candidate)) for rule in RULES)
+
+
+def _result(rule: Rule, case: Case, candidate: str, holds: bool) -> RuleResult:
+    return RuleResult(rule.name, holds, rule.seen(case, candidate), rule.opens)
+
+
+def failing(case: Case, candidate: str) -> frozenset[str]:
+    """The names of the rows that do not hold: the hot path, without the words."""
+    return frozenset(rule.name for rule in RULES if not rule.holds(case, candidate))
+
+
+def operator_rows(case: Case, target: str) -> tuple[RuleResult, ...]:
+    """The rows that an operator's failover or an approval must meet. Who alone claims Primary while the active is down counts as Standby."""
+    promoted = case.active_down() and case.alone_primary(target)
+    kept = (rule for rule in RULES if rule.name not in WAIVED)
+    return tuple(_result(rule, case, target, rule.holds(case, target) or (promoted and rule.name in ROLE_ROWS)) for rule in kept)
+
+
+def switchover_rows(case: Case, target: str) -> tuple[RuleResult, ...]:
+    """As for an operator's failover, with `active-up` in the place of `active-down`, and a driven Core side (SEMANTICS section 3)."""
+    up = RuleResult("active-up", case.up(case.active) if case.active else False, _page_seen(case, case.active), "the active member is up")
+    return (up, *(row for row in operator_rows(case, target) if row.rule not in ("active-down", "quorum")))
+
+
+def confirming_look_due(case: Case, candidate: str) -> bool:
+    """The active is proven down and the candidate has not been looked at since: that look is started at once."""
+    return case.active_down() and not _is_confirmed(case, candidate)
+
+
+__all__ = ["ASKABLE", "HASTATUS", "NAMES", "RULES", "STOPS", "WAIVED", "failing", "operator_rows", "rows", "switchover_rows"]

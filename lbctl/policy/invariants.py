@@ -1,0 +1,217 @@
+"""What must never be: asserted after every decision, in tests and in production.
+
+Written apart from the gate and in other words, so that a mistake there is caught here. A decision that breaks one is not saved and not acted on:
+the service stops acting and pages a human (`InvariantBroken`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lbctl.errors import InvariantBroken
+from lbctl.model import commands as ask
+from lbctl.model.commands import Code, Command
+from lbctl.model.decision import Decision
+from lbctl.model.events import DriveStep, Event, Reloaded, Started
+from lbctl.model.looks import SILENT, Health, ProbeResult, Verdict
+from lbctl.model.settings import ServiceSettings
+from lbctl.model.state import MemberSight, PageSight, Saved, State
+
+
+class Change:
+    """One decision seen from both sides. `automatic`: no operator's word is behind it."""
+
+    def __init__(self, settings: ServiceSettings, before: State, decision: Decision, event: Event, now: float) -> None:
+        self.settings = settings
+        self.old: Saved = before.saved
+        self.new: Saved = decision.state.saved
+        self.before = before
+        self.after = decision.state
+        self.decision = decision
+        self.event = event
+        self.now = now
+
+    @property
+    def moved(self) -> bool:
+        return self.old.active is not None and self.new.active != self.old.active
+
+    @property
+    def automatic(self) -> bool:
+        return not isinstance(self.event, Command | Reloaded | DriveStep)
+
+    @property
+    def auto_move(self) -> bool:
+        """The active changed and neither an operator nor the cancelling of an unpublished move is behind it."""
+        cancelled = isinstance(self.event, Started)
+        return self.moved and self.automatic and not cancelled and self.settings.kind == "failover"
+
+    def page(self, name: str, page: str) -> PageSight:
+        return self.after.members.get(name, MemberSight()).pages.get(page, PageSight())
+
+
+def _epoch_rises(change: Change) -> Iterator[str]:
+    if change.new.epoch < change.old.epoch:
+        yield f"the epoch went back from {change.old.epoch} to {change.new.epoch}"
+    if change.moved and change.new.epoch <= change.old.epoch:
+        yield "traffic moved without a new epoch"
+    stayed = change.new.active == change.old.active and change.new.primary == change.old.primary
+    excused = change.settings.kind == "pool" or isinstance(change.event, ask.Adopt | Reloaded | Started)
+    if change.new.epoch > change.old.epoch and stayed and not excused:
+        yield "a new epoch without a move"
+
+
+def _active_is_member(change: Change) -> Iterator[str]:
+    if change.old.active is not None and change.new.active is None:
+        yield "the active was forgotten"
+    if change.new.active is not None and change.new.active not in change.settings.names and not isinstance(change.event, Reloaded):
+        yield f"{change.new.active} is no member"
+
+
+def _active_is_free(change: Change) -> Iterator[str]:
+    if change.new.active in change.new.latched and not isinstance(change.event, Reloaded):
+        yield f"the active {change.new.active} is latched"
+    if change.new.active in change.new.needs_resync:
+        yield f"the active {change.new.active} needs a resync"
+
+
+def _gate_of_the_guide(change: Change) -> Iterator[str]:
+    """G-LB3: the active failed, and the one who takes over said `Mode: Standby` after that."""
+    if not change.auto_move or change.new.active is None or change.old.active is None:
+        return
+    monitor = change.settings.monitor
+    pages = [change.page(change.old.active, page) for page in monitor.pages]
+    if not any(page.health is Health.DOWN and page.bad_run > 0 for page in pages):
+        yield f"{change.old.active} lost the traffic without being down"
+    judged = change.page(change.new.active, "hastatus" if monitor.modes else monitor.pages[0])
+    wanted = {Verdict.STANDBY} if monitor.modes else {Verdict.OK}
+    if change.settings.on_self_promoted == "adopt" and change.new.move is not None and change.new.move.trigger == "adopt":
+        wanted = {Verdict.PRIMARY}
+    if judged.last is None or judged.last.verdict not in wanted or judged.health is not Health.UP:
+        yield f"{change.new.active} took over without saying that it may"
+    first = min((p.first_bad for p in pages if p.first_bad is not None), default=None)
+    if judged.last is not None and first is not None and judged.last.started <= first:
+        yield f"{change.new.active} took over on a look older than the outage"
+
+
+def _min_outage(change: Change) -> Iterator[str]:
+    if not change.auto_move or change.old.active is None:
+        return
+    need = change.settings.member(change.old.active).probe.min_outage_s
+    firsts = [p.first_bad for page in change.settings.monitor.pages if (p := change.page(change.old.active, page)).first_bad is not None]
+    if not any(first is not None and change.now - first >= need for first in firsts):
+        yield f"moved before {change.old.active} had failed for {need} s"
+
+
+def _manual_resume(change: Change) -> Iterator[str]:
+    """G-LB4: nothing but people moves traffic onto a latched member."""
+    if change.auto_move and (change.new.active in change.old.latched or change.new.active in change.old.needs_resync):
+        yield f"traffic moved by itself to {change.new.active}, which had lost it before"
+
+
+def _people_were_heard(change: Change) -> Iterator[str]:
+    if not change.auto_move or change.new.active is None:
+        return
+    span = change.old.maintenance
+    if span is not None and span.since <= change.now < span.until:
+        yield "moved by itself in maintenance"
+    if change.old.hold is not None or change.old.run is not None:
+        yield "moved by itself while held"
+    if change.settings.observe:
+        yield "moved by itself though only observing"
+    if change.old.lockout_until is not None and change.new.lockout_until == change.old.lockout_until:
+        yield "moved by itself while locked out"
+    if change.old.rearming or change.before.uninitialised or not change.before.started:
+        yield "moved by itself before being armed"
+    if change.settings.member(change.new.active).manual_approval:
+        yield f"{change.new.active} was taken without its approval"
+
+
+def _doubts_were_heard(change: Change) -> Iterator[str]:
+    if not change.auto_move:
+        return
+    lasts = [p.last for name in change.settings.names for page in change.settings.monitor.pages if (p := change.page(name, page)).last is not None]
+    if lasts and all(last is not None and not last.good and last.reason in SILENT for last in lasts):
+        yield "moved by itself though nothing answers anywhere"
+    if isinstance(change.event, ProbeResult) and change.event.void:
+        yield "moved by itself on a void look"
+    claim = [n for n in change.settings.names if n not in change.old.latched and _says_primary(change, n)]
+    trusted = change.new.move is not None and change.new.move.trigger == "adopt"
+    if len(claim) > 1 or (trusted and claim != [change.new.active]):
+        strangers = [n for n in claim if n != change.old.active and change.settings.member(n).syncs_from not in (None, change.old.active)]
+        if len(claim) - len(strangers) > 1:
+            yield f"moved by itself while {' and '.join(claim)} say Primary"
+
+
+def _says_primary(change: Change, name: str) -> bool:
+    page = change.page(name, "hastatus")
+    probe = change.settings.member(name).probe
+    fresh = page.last is not None and change.now - page.last.ended <= 2 * probe.interval_s + probe.timeout_s
+    return fresh and page.last is not None and page.last.verdict is Verdict.PRIMARY
+
+
+def _lockout_begins(change: Change) -> Iterator[str]:
+    if change.auto_move and (change.new.lockout_until is None or change.new.lockout_until < change.now):
+        yield "an automatic failover began no lockout"
+
+
+def _loser_is_latched(change: Change) -> Iterator[str]:
+    move = change.new.move
+    if change.moved and move is not None and move is not change.old.move and move.verb != "resume" and change.old.active not in change.new.latched:
+        yield f"{change.old.active} lost the traffic and is not latched"
+
+
+def _latches_end_by_people(change: Change) -> Iterator[str]:
+    if change.old.latched - change.new.latched and change.automatic and not isinstance(change.event, Started):
+        yield f"{', '.join(sorted(change.old.latched - change.new.latched))} was unlatched by nobody"
+
+
+def _resync_ends_by_proof(change: Change) -> Iterator[str]:
+    """Its flag falls only by people or by a sync from the active that started after the active stopped serving."""
+    if not change.automatic or isinstance(change.event, Started):
+        return
+    for name in change.old.needs_resync - change.new.needs_resync:
+        sight = change.after.members.get(name, MemberSight())
+        quiet = change.after.members.get(change.new.active or "", MemberSight()).unserving_since
+        if sight.sync_started is None or quiet is None or sight.sync_started <= quiet or sight.sync_from != change.new.active:
+            yield f"{name} was taken for re-synced without a proof"
+
+
+def _refusals_change_nothing(change: Change) -> Iterator[str]:
+    reply = change.decision.reply
+    refused = isinstance(change.event, Command) and reply is not None and reply.code in (Code.REFUSED, Code.CONFLICT, Code.USAGE)
+    if refused and reply is not None and (change.moved or change.new.latched != change.old.latched):
+        yield f"a command was refused by {reply.rule} and moved traffic or a latch"
+
+
+def _commands_are_answered(change: Change) -> Iterator[str]:
+    if isinstance(change.event, Command | Reloaded) and change.decision.reply is None:
+        yield "a command was not answered"
+
+
+INVARIANTS: dict[str, Callable[[Change], Iterator[str]]] = {
+    "epoch-rises": _epoch_rises,
+    "active-is-member": _active_is_member,
+    "active-is-free": _active_is_free,
+    "gate-of-the-guide": _gate_of_the_guide,
+    "min-outage": _min_outage,
+    "manual-resume": _manual_resume,
+    "people-were-heard": _people_were_heard,
+    "doubts-were-heard": _doubts_were_heard,
+    "lockout-begins": _lockout_begins,
+    "loser-is-latched": _loser_is_latched,
+    "latches-end-by-people": _latches_end_by_people,
+    "resync-ends-by-proof": _resync_ends_by_proof,
+    "refusals-change-nothing": _refusals_change_nothing,
+    "commands-are-answered": _commands_are_answered,
+}
+"""By name, so that a broken one can be told and the mutation table can show that each is needed."""
+
+
+def check(settings: ServiceSettings, before: State, decision: Decision, event: Event, now: float) -> None:
+    """Raises `InvariantBroken` naming the first one that the decision breaks."""
+    if before.saved is decision.state.saved and not isinstance(event, Command):
+        return
+    change = Change(settings, before, decision, event, now)
+    for name, broken in INVARIANTS.items():
+        for what in broken(change):
+            raise InvariantBroken(f"{settings.name}: {name}: {what}")

@@ -1,0 +1,93 @@
+"""What a move of traffic changes in what is saved: active, epoch, latches, lockout; and how it is taken back (SEMANTICS section 2).
+
+Every move off a member except `resume` latches it and sets its `needs_resync`; an operator's move onto a member clears both for it. An automatic
+move begins a lockout; an operator's ends it. What a move had set is kept with it until it is seen from outside, so that a cancelled one restores it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lbctl.model.state import Move, Restore, Saved
+from lbctl.policy.seen import put
+from lbctl.policy.turn import Turn
+
+OPERATOR, AUTO, ADOPT = "operator", "auto", "adopt"
+
+
+def begin(turn: Turn, target: str, *, trigger: str, verb: str, by: str, reason: str, **evidence: Any) -> None:
+    """Decides a move. It is done only once it is saved, and over only once it is seen from outside."""
+    saved, source = turn.saved, turn.saved.active or ""
+    latched, stale = _latches(turn, source, target, trigger, verb)
+    turn.save(
+        active=target,
+        epoch=saved.epoch + 1,
+        latched=latched,
+        needs_resync=stale,
+        lockout_until=None if trigger == OPERATOR else turn.now + turn.settings.lockout_s,
+        moved_at=turn.now,
+        approvals=(),
+        mass="",
+        incident=_incident(saved, source, target, trigger),
+        move=Move(trigger, verb, source, target, saved.epoch + 1, turn.now, by, reason, _restore(saved)),
+    )
+    turn.set(promoted=not turn.case.modes, up_since=None, never_promoted=verb != "resume", asked={}, uninitialised="", adopting="")
+    turn.look(target)
+    text = f"{verb}: traffic of {saved.service} moves from {source or 'nowhere'} to {target}: {reason}"
+    turn.note("moved", text, member=target, by=by, page=trigger != OPERATOR, source=source, trigger=trigger, epoch=turn.saved.epoch, **evidence)
+
+
+def _latches(turn: Turn, source: str, target: str, trigger: str, verb: str) -> tuple[frozenset[str], frozenset[str]]:
+    saved = turn.saved
+    latched, stale = saved.latched, saved.needs_resync
+    if source and verb != "resume":
+        latched, stale = latched | {source}, stale | {source} if turn.case.modes else stale
+    if trigger == OPERATOR:
+        latched, stale = latched - {target}, stale - {target}
+    return latched, stale
+
+
+def _incident(saved: Saved, source: str, target: str, trigger: str) -> Any:
+    if saved.incident is None or trigger == OPERATOR:
+        return None
+    return replace(saved.incident, actives=(*saved.incident.actives, target))
+
+
+def _restore(saved: Saved) -> Restore:
+    return Restore(saved.active or "", saved.latched, saved.needs_resync, saved.lockout_until, saved.moved_at)
+
+
+def cancel(turn: Turn, why: str) -> None:
+    """Takes back a move that no reader has seen (killed between save and apply). What it had set is restored; the epoch still rises."""
+    move = turn.saved.move
+    assert move is not None, "only an open move can be cancelled"
+    back = move.restore
+    turn.save(
+        active=back.active,
+        epoch=turn.saved.epoch + 1,
+        latched=back.latched,
+        needs_resync=back.needs_resync,
+        lockout_until=back.lockout_until,
+        moved_at=back.moved_at,
+        move=None,
+    )
+    turn.note("cancelled", f"the {move.verb} to {move.target} was never published and is cancelled: {why}", member=back.active, page=True)
+
+
+def landed(turn: Turn) -> None:
+    """A move that every actuator has verified is over."""
+    move = turn.saved.move
+    ledgers = turn.state.actuators
+    if move is None or any(ledgers.get(a) is None or ledgers[a].verified < turn.saved.epoch for a in turn.settings.actuators):
+        return
+    turn.save(move=None)
+    took = turn.now - move.at
+    turn.note("verified", f"{move.target} is seen everywhere, {took:.1f} s after the decision", member=move.target, seconds=took, epoch=move.epoch)
+
+
+def ledger(turn: Turn, actuator: str, **changes: Any) -> None:
+    """Changes one actuator's ledger."""
+    known = turn.state.actuators
+    if actuator in known:
+        turn.set(actuators=put(known, actuator, replace(known[actuator], **changes)))

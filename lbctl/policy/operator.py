@@ -1,0 +1,262 @@
+"""What each operator command does, through the same gate and the same memory as everything else (SEMANTICS section 3).
+
+Every command is answered: done, refused by a named rule with its evidence, or a conflict with what somebody else did first. A move is answered with
+`ACCEPTED` and its epoch; it is done when the actuators have verified that epoch, which the controller waits for.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lbctl.model import commands as ask
+from lbctl.model.commands import Code, Command
+from lbctl.model.decision import RuleResult
+from lbctl.model.state import Approval, Hold, Maintenance
+from lbctl.policy import arming, failover, gate, moves, returns, start
+from lbctl.policy.turn import Turn
+
+
+def obey(turn: Turn, command: Command) -> None:
+    """Answers one command."""
+    if command.revision is not None and command.revision != turn.state.revision:
+        text = f"{turn.settings.name} has changed meanwhile: revision {turn.state.revision}, you saw {command.revision}"
+        turn.answer(Code.CONFLICT, text, rule="revision", revision=turn.state.revision)
+        return
+    handler: Callable[[Turn, Any], None] = HANDLERS[type(command)]
+    handler(turn, command)
+
+
+def _known(turn: Turn, member: str) -> bool:
+    if member in turn.settings.names:
+        return True
+    near = difflib.get_close_matches(member, turn.settings.names, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    turn.answer(Code.USAGE, f"{turn.settings.name} has no member {member}{hint}")
+    return False
+
+
+def _initialised(turn: Turn) -> bool:
+    if turn.case.active and not turn.state.uninitialised:
+        return True
+    turn.refuse("armed", f"the active member is not known ({turn.state.uninitialised}): `lbctl adopt {turn.settings.name}` first")
+    return False
+
+
+def _told(rows: Iterable[RuleResult]) -> dict[str, str]:
+    return {row.rule: row.evidence for row in rows}
+
+
+def _blocked(turn: Turn, rows: tuple[RuleResult, ...], accepted: frozenset[str]) -> bool:
+    """Refuses with the first row that neither holds nor was accepted by name."""
+    failing = [row for row in rows if not row.holds and row.rule not in accepted]
+    if not failing:
+        return False
+    first = failing[0]
+    text = f"refused by {first.rule}: {first.evidence}; opened by {first.opens}"
+    turn.refuse(first.rule, text, rules=_told(failing))
+    return True
+
+
+def _failover(turn: Turn, command: ask.Failover) -> None:
+    if not _known(turn, command.to) or not _initialised(turn):
+        return
+    strange = command.accept - set(gate.NAMES)
+    if strange or (command.accept and not command.force):
+        text = f"no such rule: {', '.join(sorted(strange))}" if strange else "--accept goes with --force"
+        turn.answer(Code.USAGE, text)
+    elif command.to == turn.case.active:
+        turn.refuse("already-active", f"{command.to} has the traffic already")
+    elif turn.case.run_open() and "not-held" not in command.accept:
+        turn.refuse("not-held", "a run is open on the Cores: finish or abort it, or --force --accept not-held")
+    elif not _blocked(turn, gate.operator_rows(turn.case, command.to), command.accept if command.force else frozenset()):
+        turn.save(run=None)
+        _go(turn, command.to, "failover", command)
+
+
+def _go(turn: Turn, target: str, verb: str, command: Command) -> None:
+    moves.begin(turn, target, trigger=moves.OPERATOR, verb=verb, by=command.by, reason=command.reason or "asked for by an operator")
+    turn.answer(Code.ACCEPTED, f"{verb}: traffic of {turn.settings.name} moves to {target}", epoch=turn.saved.epoch, active=target)
+
+
+def _switchover(turn: Turn, command: ask.Switchover) -> None:
+    if (command.to is not None and not _known(turn, command.to)) or not _initialised(turn):
+        return
+    target = command.to or next(iter(turn.case.others()), "")
+    if target == turn.case.active or not target:
+        turn.refuse("already-active", f"{target or 'nobody else'} has the traffic already")
+        return
+    if turn.case.run_open():
+        turn.refuse("not-held", "a run is open on the Cores: finish or abort it first")
+        return
+    if _blocked(turn, gate.switchover_rows(turn.case, target), frozenset()):
+        return
+    if not turn.case.modes:
+        _go(turn, target, "switchover", command)
+    else:
+        returns.drive(turn, "switchover", turn.case.active, target, command.drive, command)
+
+
+def _resume(turn: Turn, command: ask.Resume) -> None:
+    if not _initialised(turn):
+        return
+    missing = returns.missing(turn.case, drive=command.drive, attested=command.attest_synced)
+    if missing is not None:
+        turn.refuse(missing.rule, f"resume refused by {missing.rule}: {missing.evidence}; opened by {missing.opens}", rules=_told([missing]))
+    elif command.drive and not returns.by_hand(turn.case, command.attest_synced):
+        returns.drive(turn, "resume", turn.case.active, turn.saved.primary, command.drive, command)
+    else:
+        _go(turn, turn.saved.primary, "resume", command)
+
+
+def _swap_roles(turn: Turn, command: ask.SwapRoles) -> None:
+    if not _initialised(turn):
+        return
+    missing = returns.swap_missing(turn.case, attested=command.attest_synced)
+    if missing is not None:
+        turn.refuse(missing.rule, f"swap-roles refused by {missing.rule}: {missing.evidence}; opened by {missing.opens}", rules=_told([missing]))
+        return
+    returns.swap(turn, command.by, command.reason)
+    turn.answer(Code.ACCEPTED, f"{turn.saved.primary} is the primary now; traffic has not moved", epoch=turn.saved.epoch)
+
+
+def _maintenance_on(turn: Turn, command: ask.MaintenanceOn) -> None:
+    since = turn.now if command.since is None else max(command.since, turn.now)
+    if _bad_end(turn, since, command.until):
+        return
+    planned = since > turn.now
+    turn.save(maintenance=Maintenance(command.by, command.reason, since, command.until), rearming=turn.saved.rearming and planned)
+    text = f"maintenance of {turn.settings.name} {'is planned' if planned else 'is on'}: {command.reason}"
+    turn.note("maintenance-on", text, by=command.by, since=since, until=command.until)
+    turn.answer(Code.DONE, text, until=command.until)
+
+
+def _bad_end(turn: Turn, since: float, until: float) -> bool:
+    longest = turn.settings.maintenance_max_s
+    if until <= max(since, turn.now):
+        turn.answer(Code.USAGE, "the end of a maintenance lies in the future, after its beginning")
+    elif until - since > longest:
+        turn.answer(Code.USAGE, f"longer than maintenance_max ({longest / 3600:g} h): extend it while it runs")
+    else:
+        return False
+    return True
+
+
+def _maintenance_extend(turn: Turn, command: ask.MaintenanceExtend) -> None:
+    span = turn.saved.maintenance
+    if span is None:
+        turn.refuse("not-in-maintenance", f"{turn.settings.name} is not in maintenance: `lbctl maintenance on`")
+    elif not _bad_end(turn, turn.now, command.until):
+        turn.save(maintenance=Maintenance(command.by, command.reason or span.reason, span.since, command.until))
+        turn.note("maintenance-extended", f"maintenance of {turn.settings.name} is extended", by=command.by, until=command.until)
+        turn.answer(Code.DONE, f"maintenance of {turn.settings.name} is extended", until=command.until)
+
+
+def _maintenance_off(turn: Turn, command: ask.MaintenanceOff) -> None:
+    if turn.saved.maintenance is None:
+        turn.answer(Code.DONE, f"{turn.settings.name} is not in maintenance")
+        return
+    arming.end_maintenance(turn, command.reason or "switched off", by=command.by)
+    turn.answer(Code.DONE, f"maintenance of {turn.settings.name} is over" + ("; re-arming" if turn.saved.rearming else ""))
+
+
+def _hold(turn: Turn, command: ask.SetHold) -> None:
+    turn.save(hold=Hold(command.by, command.reason, turn.now))
+    turn.note("held", f"{turn.settings.name} is held: {command.reason}", by=command.by)
+    turn.answer(Code.DONE, f"{turn.settings.name} makes no automatic move until released")
+
+
+def _release(turn: Turn, command: ask.Release) -> None:
+    if turn.saved.hold is None and turn.saved.mass != "held":
+        turn.answer(Code.DONE, f"{turn.settings.name} is not held")
+        return
+    turn.save(hold=None)
+    failover.release(turn)
+    turn.note("released", f"{turn.settings.name} may move by itself again", by=command.by)
+    turn.answer(Code.DONE, f"{turn.settings.name} is released and judged anew")
+
+
+def _ack(turn: Turn, command: ask.Ack) -> None:
+    if not _initialised(turn) or (command.member is not None and not _known(turn, command.member)):
+        return
+    if command.member is not None and not _unlatch(turn, command.member, command.attest_synced):
+        return
+    turn.save(lockout_until=None)
+    arming.arm(turn, "acknowledged", by=command.by)
+    who = f", {command.member} may be chosen again" if command.member else ""
+    turn.note("acknowledged", f"{turn.settings.name} is acknowledged{who}: {command.reason}", by=command.by, member=command.member or "")
+    turn.answer(Code.DONE, f"{turn.settings.name} is armed and not locked out{who}")
+
+
+def _unlatch(turn: Turn, member: str, attested: bool) -> bool:
+    missing = returns.unlatch_missing(turn.case, member, attested=attested)
+    if missing is not None:
+        turn.refuse(missing.rule, f"ack refused by {missing.rule}: {missing.evidence}; opened by {missing.opens}", rules=_told([missing]))
+        return False
+    turn.save(latched=turn.saved.latched - {member}, needs_resync=turn.saved.needs_resync - {member})
+    return True
+
+
+def _adopt(turn: Turn, command: ask.Adopt) -> None:
+    if command.member is not None and not _known(turn, command.member):
+        return
+    where: dict[str, list[str]] = {}
+    for item in command.shown:
+        where.setdefault("+".join(item.members) or ("nothing" if item.nothing else "unread" if item.unread else "strange"), []).append(item.actuator)
+    epoch = max((item.epoch for item in command.shown if item.epoch is not None), default=0) + 1
+    if command.member is not None and not turn.state.uninitialised and set(where) != {command.member}:
+        turn.refuse("uninitialised", f"{turn.settings.name} knows its active member, and adopt never moves traffic: `lbctl failover`", shown=where)
+    elif command.member is not None:
+        others = sorted(a for what, places in where.items() if what != command.member for a in places)
+        start.adopt(turn, command.member, by=command.by, epoch=epoch)
+        turn.answer(Code.ACCEPTED, f"{command.member} is adopted; written: {', '.join(others) or 'nothing'}", epoch=turn.saved.epoch, writes=others)
+    elif len(where) == 1 and next(iter(where)) in turn.settings.names:
+        start.adopt(turn, next(iter(where)), by=command.by, epoch=epoch)
+        turn.answer(Code.DONE, f"{turn.saved.active} is accepted as the active member", epoch=turn.saved.epoch)
+    else:
+        told = "; ".join(f"{what}: {', '.join(places)}" for what, places in where.items()) or "nothing is published"
+        turn.refuse(
+            "published-everywhere", f"not one member everywhere ({told}): name it, `lbctl adopt {turn.settings.name} --member M`", shown=where
+        )
+
+
+def _find(turn: Turn, name: str) -> Approval | None:
+    found = next((a for a in turn.saved.approvals if a.id == name and not a.denied), None)
+    if found is None:
+        turn.refuse("approval-pending", f"{name} is not pending: answered, expired, or its incident is over")
+    return found
+
+
+def _approve(turn: Turn, command: ask.Approve) -> None:
+    approval = _find(turn, command.approval)
+    if approval is None:
+        return
+    rows = gate.operator_rows(turn.case, approval.to)
+    if not _blocked(turn, rows, frozenset()):
+        _go(turn, approval.to, "approved", command)
+
+
+def _deny(turn: Turn, command: ask.Deny) -> None:
+    approval = _find(turn, command.approval)
+    if approval is not None:
+        failover.deny(turn, approval, command.by)
+        turn.note("denied", f"{approval.id} is denied: traffic stays on {turn.case.active}", by=command.by, member=approval.to)
+        turn.answer(Code.DONE, f"{approval.id} is denied for this incident")
+
+
+HANDLERS: dict[type[Command], Callable[[Turn, Any], None]] = {
+    ask.Failover: _failover,
+    ask.Switchover: _switchover,
+    ask.Resume: _resume,
+    ask.SwapRoles: _swap_roles,
+    ask.MaintenanceOn: _maintenance_on,
+    ask.MaintenanceExtend: _maintenance_extend,
+    ask.MaintenanceOff: _maintenance_off,
+    ask.SetHold: _hold,
+    ask.Release: _release,
+    ask.Ack: _ack,
+    ask.Adopt: _adopt,
+    ask.Approve: _approve,
+    ask.Deny: _deny,
+}

@@ -1,0 +1,77 @@
+"""New settings for a running service: what may follow at once, and what is refused (H28, H37, SEMANTICS section 3).
+
+A reload never moves traffic unless it is told so. Saved roles win until the file's roles *change*; such a change is a `swap-roles` and passes the
+same refusal. History belongs to an address: a member whose address or probe target changed is unknown again, its latch stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbctl.model.commands import Code
+from lbctl.model.events import Reloaded
+from lbctl.model.settings import ServiceSettings
+from lbctl.model.state import ActuatorSight, State
+from lbctl.policy import returns
+from lbctl.policy.turn import Turn
+
+
+def moves_traffic(old: ServiceSettings, new: ServiceSettings, state: State) -> str:
+    """Why these settings would move traffic; "" if they would not."""
+    active = state.saved.active
+    if active is None:
+        return ""
+    if active not in new.names:
+        return f"{active} has the traffic and is no member any more"
+    if new.member(active).address != old.member(active).address:
+        return f"the address of {active}, which has the traffic, changes"
+    return ""
+
+
+def reload(turn: Turn, event: Reloaded) -> None:
+    """Takes new settings, or refuses them and keeps the old."""
+    new, old = event.settings, turn.settings
+    why = moves_traffic(old, new, turn.state)
+    active = turn.saved.active
+    if why and (not event.allow_switch or active not in new.names):
+        hint = "move it first with `lbctl failover`" if active not in new.names else "or --allow-switch"
+        turn.refuse("traffic-unmoved", f"reload refused: {why} ({hint})")
+        return
+    turn.settings = new
+    if not _roles(turn, event):
+        turn.settings = old
+        return
+    if why:
+        turn.save(epoch=turn.saved.epoch + 1)
+        turn.note("readdressed", f"{why}: allowed by {event.by}", member=active or "", by=event.by)
+    turn.state = _forget_changed(old, new, turn.state)
+    turn.answer(Code.DONE, f"{new.name} follows the new configuration")
+
+
+def _roles(turn: Turn, event: Reloaded) -> bool:
+    saved, new = turn.saved, event.settings
+    if new.primary == saved.file_primary and saved.primary in new.names:
+        return True
+    if new.primary == saved.primary or saved.active is None:
+        turn.save(primary=new.primary, file_primary=new.primary, syncs_from={})
+        return True
+    if new.primary != saved.active:
+        turn.refuse("primary-is-active", f"reload refused: roles change only to the member that has the traffic ({saved.active}), not {new.primary}")
+        return False
+    missing = returns.swap_missing(turn.case, attested=False) if saved.primary in new.names else None
+    if missing is not None:
+        turn.refuse(missing.rule, f"reload refused, the roles change and {missing.rule} fails: {missing.evidence}; opened by {missing.opens}")
+        return False
+    returns.swap(turn, event.by, "the configuration's roles changed")
+    turn.save(file_primary=new.primary, syncs_from={})
+    return True
+
+
+def _forget_changed(old: ServiceSettings, new: ServiceSettings, state: State) -> State:
+    same = {m.name for m in new.members if m.name in old.names and old.member(m.name) == m}
+    sights = {name: sight for name, sight in state.members.items() if name in same}
+    ledgers = {a: state.actuators.get(a, ActuatorSight()) for a in new.actuators}
+    gone = set(new.names)
+    saved = replace(state.saved, latched=state.saved.latched & gone, needs_resync=state.saved.needs_resync & gone)
+    approvals = tuple(a for a in saved.approvals if a.to in gone)
+    return replace(state, saved=replace(saved, approvals=approvals), members=sights, actuators=ledgers)

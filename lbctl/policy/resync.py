@@ -1,0 +1,46 @@
+"""May this member's data be trusted again? (SEMANTICS section 3, "re-synced")
+
+Whoever lost the traffic may have taken writes that nobody else has, and misses what was written since. It is re-synced by a successful sync
+*from the active* that started after the active last took writes, and it must have read Standby since its return. When the active last took
+writes is known by its status page: failing at every look since means that nobody could write.
+"""
+
+from __future__ import annotations
+
+from lbctl.policy.case import Case
+
+
+def read_standby_since_return(case: Case, name: str) -> bool:
+    """It has read Standby at some look since it came back."""
+    sight = case.sight(name)
+    return sight.standby_seen is not None and (sight.returned_at is None or sight.standby_seen >= sight.returned_at)
+
+
+def proven(case: Case, name: str) -> bool:
+    """A sync proves it: from the active, started after the active last took writes."""
+    sight, quiet = case.sight(name), case.sight(case.active).unserving_since
+    if sight.sync_started is None or sight.sync_from != case.active or quiet is None:
+        return False
+    return sight.sync_started > quiet and read_standby_since_return(case, name)
+
+
+def proven_for_swap(case: Case, name: str) -> bool:
+    """For `swap-roles` the active keeps serving, so a sync from it that started after the member's return is enough."""
+    sight = case.sight(name)
+    back = max((t for t in (sight.returned_at, case.saved.moved_at) if t is not None), default=None)
+    if sight.sync_started is None or sight.sync_from != case.active or back is None:
+        return False
+    return sight.sync_started > back and read_standby_since_return(case, name)
+
+
+def voided(case: Case, name: str) -> bool:
+    """A member that once lost the traffic reads Primary while the active serves: clients with old answers may write there again (H9)."""
+    return name in case.saved.latched and case.primary(name) and case.serves(case.active)
+
+
+def evidence(case: Case, name: str) -> str:
+    """What is known of its copy, for people."""
+    sight = case.sight(name)
+    if sight.sync_started is None:
+        return sight.sync_unknown or f"no sync of {name} from {case.active or 'the active'} is known"
+    return f"the last sync of {name} came from {sight.sync_from} and started {case.now - sight.sync_started:.0f} s ago"

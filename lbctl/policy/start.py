@@ -1,0 +1,153 @@
+"""Start and restart: what is remembered against what is published (SEMANTICS section 6). A restart never moves traffic.
+
+What an actuator shows is one of: a member, nothing, something strange, or it could not be read. Places that show nothing or cannot be read do not
+contradict a remembered state: writing there what was true takes nothing from anybody. Everything strange ends in `uninitialised`, which waits for
+an operator's `adopt`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbctl.model.commands import Shown
+from lbctl.model.events import Started
+from lbctl.model.looks import Health
+from lbctl.model.settings import ServiceSettings
+from lbctl.model.state import ActuatorSight, Saved, State
+from lbctl.policy import moves
+from lbctl.policy.case import HASTATUS, Case
+from lbctl.policy.seen import round_over
+from lbctl.policy.turn import Turn
+
+ANYBODY = "*"
+"""`State.adopting` while nothing is published: whoever alone shows itself as the serving Primary."""
+
+
+def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem: str) -> State:
+    """The state before the first event. `problem` tells why nothing could be remembered."""
+    fresh = Saved(settings.name, primary=settings.primary, file_primary=settings.primary)
+    sights = {actuator: ActuatorSight() for actuator in settings.actuators}
+    known = saved is not None and saved.active in settings.names
+    why = (
+        "" if known else (problem or ("no state is remembered" if saved is None or saved.active is None else f"{saved.active} is no member any more"))
+    )
+    return State(saved or fresh, revision=revision, actuators=sights, uninitialised=why)
+
+
+def started(turn: Turn, event: Started) -> None:
+    """The first event of a life."""
+    shown = {s.actuator: _text(s) for s in event.shown}
+    turn.set(started=True, shown=shown, promoted=not turn.case.modes, up_since=None)
+    if turn.state.uninitialised:
+        _without_memory(turn, event.shown)
+    else:
+        _with_memory(turn, event.shown)
+
+
+def _text(shown: Shown) -> str:
+    if shown.members:
+        return "+".join(shown.members)
+    return "nothing" if shown.nothing else f"unread: {shown.detail}" if shown.unread else f"strange: {shown.detail}"
+
+
+def _facts(shown: tuple[Shown, ...]) -> tuple[set[str], list[str], int]:
+    """Members that are published somewhere, actuators that show something strange, the highest epoch found."""
+    members = {s.members[0] for s in shown if len(s.members) == 1}
+    strange = [s.actuator for s in shown if len(s.members) > 1 or not (s.members or s.nothing or s.unread)]
+    return members, strange, max((s.epoch for s in shown if s.epoch is not None), default=0)
+
+
+def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
+    saved = turn.saved
+    members, strange, epoch = _facts(shown)
+    move = saved.move
+    if epoch > saved.epoch:
+        _uninitialise(turn, f"epoch {epoch} is published and only {saved.epoch} remembered: the state is older than what was done with it")
+    elif strange or len(members) > 1:
+        _uninitialise(turn, f"actuators disagree: {_list(turn)}")
+    elif members <= {saved.active}:
+        _settle_ledger(turn, shown)
+    elif move is not None and members == {move.restore.active}:
+        moves.cancel(turn, "the controller ended between deciding and publishing; it is judged anew")
+        _settle_ledger(turn, shown)
+    else:
+        _uninitialise(turn, f"{saved.active} is remembered, but something else is published: {_list(turn)}")
+
+
+def _list(turn: Turn) -> str:
+    return ", ".join(f"{actuator} shows {text}" for actuator, text in turn.state.shown.items())
+
+
+def _uninitialise(turn: Turn, why: str) -> None:
+    turn.set(uninitialised=why, adopting="")
+    turn.note("uninitialised", f"{why}; nothing is overwritten: `lbctl adopt {turn.settings.name}`", page=True)
+
+
+def _settle_ledger(turn: Turn, shown: tuple[Shown, ...]) -> None:
+    """What is already published as wanted counts as verified at the epoch that the place itself names."""
+    for item in shown:
+        if item.members == (turn.saved.active,) and (item.epoch is None or item.epoch == turn.saved.epoch):
+            moves.ledger(turn, item.actuator, applied=turn.saved.epoch, verified=turn.saved.epoch)
+    moves.landed(turn)
+
+
+def _without_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
+    members, strange, _ = _facts(shown)
+    if strange or len(members) > 1:
+        _uninitialise(turn, f"{turn.state.uninitialised}, and actuators disagree: {_list(turn)}")
+        return
+    unread = [s.actuator for s in shown if s.unread]
+    if not members and unread:
+        _uninitialise(turn, f"{turn.state.uninitialised}, and {', '.join(unread)} cannot be read")
+        return
+    whom = next(iter(members), ANYBODY)
+    turn.set(adopting=whom)
+    told = "nothing is published" if whom == ANYBODY else f"{whom} is published"
+    turn.note("adopting", f"{turn.state.uninitialised}; {told}: watching {turn.settings.rearm_rounds} rounds before believing it")
+
+
+def watch_adoption(turn: Turn) -> None:
+    """Counts clean rounds while the active is not known, and adopts after enough of them."""
+    if not turn.state.adopting or not round_over(turn.case):
+        return
+    found = _found(turn.case, turn.state.adopting)
+    turn.set(rounds=turn.state.rounds + 1 if found else 0, looked=frozenset())
+    if found and turn.state.rounds >= turn.settings.rearm_rounds:
+        adopt(turn, found, by="lbctl", epoch=0)
+
+
+def _found(case: Case, whom: str) -> str:
+    """The member that this round shows as the one to adopt; "" where the round is not clean."""
+    if whom != ANYBODY:
+        return whom if case.page(whom, case.decisive(whom)).health is Health.UP else ""
+    names = case.settings.names
+    if not case.modes:
+        return case.saved.primary if case.serves(case.saved.primary) else ""
+    serving = [name for name in names if case.serves(name) and case.primary(name)]
+    if len(serving) != 1 or not all(case.says_standby_up(name) for name in names if name != serving[0]):
+        return ""
+    return serving[0] if case.page(serving[0], HASTATUS).health is Health.UP else ""
+
+
+def adopt(turn: Turn, member: str, *, by: str, epoch: int) -> None:
+    """Accepts `member` as the active. Moves no traffic. Who is not where the roles say is latched, as after a failover."""
+    case, saved = turn.case, turn.saved
+    primary = saved.primary if saved.primary in turn.settings.names else turn.settings.primary
+    latched, stale = saved.latched - {member}, saved.needs_resync - {member}
+    if member != primary:
+        lost = {primary} | {n for n in turn.settings.names if n != member and case.syncs_from(n) != member}
+        latched, stale = latched | lost, stale | lost if case.modes else stale
+    turn.save(
+        active=member,
+        primary=primary,
+        epoch=max(saved.epoch + 1, epoch),
+        latched=latched,
+        needs_resync=stale,
+        moved_at=turn.now,
+        move=None,
+        incident=None,
+        approvals=(),
+    )
+    turn.set(uninitialised="", adopting="", rounds=0, looked=frozenset(), promoted=not case.modes, never_promoted=False, up_since=None)
+    turn.state = replace(turn.state, asked={})
+    turn.note("adopted", f"{member} is accepted as the active member of {saved.service}", member=member, by=by, latched=sorted(latched))
