@@ -33,7 +33,7 @@ class Authoritative:
 
     def __init__(self, settings: Settings, server: Server) -> None:
         server.register.declare(settings.name, settings.ttl_s)
-        self.id = f"authoritative:{settings.name}"
+        self.id = f"authoritative:{settings.name}" + (f"/{settings.view}" if settings.view else "")
         self.view = settings.view
         self._settings = settings
         self._server = server
@@ -45,6 +45,9 @@ class Authoritative:
             raise ActuatorError("empty", f"{self._settings.name}: an empty answer is never published", temporary=False)
         self._server.register.publish(self._settings.name, addresses, desired.epoch)
         self._server.register.cap_ttl(self._settings.name, desired.ttl_cap_s)
+
+    def cap_ttl(self, seconds: float | None) -> None:
+        self._server.register.cap_ttl(self._settings.name, seconds)
 
     async def read(self) -> Actual:
         return Actual(tuple(await asyncio.gather(*(self._look(place) for place in self._places()))))

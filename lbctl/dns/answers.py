@@ -46,11 +46,12 @@ class Template:
 class Responder:
     """Answers for a set of zones. `zones` by origin; `caps` shortens the TTL of single names in direct answers (SEMANTICS section 8)."""
 
-    def __init__(self) -> None:
+    def __init__(self, templates_max: int = TEMPLATES_MAX) -> None:
         self.zones: dict[bytes, Zone] = {}
         self.templates: dict[bytes, Template] = {}
         self.caps: dict[bytes, int] = {}
         self.dropped = 0
+        self._templates_max = templates_max
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def changed(self) -> None:
@@ -123,7 +124,6 @@ class Responder:
         query = self.parse(data)
         if query is None or query.end <= 12:
             return None
-        self._counts[(wire.TYPES.get(query.qtype, "other"), "TRUNCATED")] += 1
         flags = wire.QR | wire.TC | query.flags & (wire.RD | CD)
         return data[:2] + wire.HEADER.pack(0, flags, 1, 0, 0, 0)[2:] + data[12 : query.end]
 
@@ -131,7 +131,7 @@ class Responder:
         """Remembers the reply where that is safe: a plain question for a known name, with no letter outside the name."""
         if not query.plain or found.rcode != wire.NOERROR or not _LETTERS.isdisjoint(data[2:12] + data[query.end - 4 :]):
             return
-        if len(self.templates) >= TEMPLATES_MAX:
+        if len(self.templates) >= self._templates_max:
             self.changed()
         self.templates[data[2:].lower()] = Template(head, query.end, tails, label(query.qtype, found.rcode))
 

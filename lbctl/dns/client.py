@@ -20,7 +20,7 @@ OPT_BYTES = 11
 
 
 class Unanswered(Exception):
-    """A server could not be asked. `reason` is a word for a metric: `timeout`, `refused`, `unreachable`, `malformed`."""
+    """A server could not be asked. `reason` is a word for a metric: `timeout`, `closed`, `reset`, `unreachable`, `malformed`."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -98,5 +98,5 @@ async def send_tcp(server: Endpoint, packet: bytes) -> bytes:
 
 def _refused(error: Exception) -> Unanswered:
     if isinstance(error, ConnectionRefusedError):
-        return Unanswered("refused", "nothing listens there")
+        return Unanswered("closed", "nothing listens there")
     return Unanswered("unreachable", getattr(error, "strerror", None) or str(error))

@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._turn: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         peer = transport.get_extra_info("peername") or ("::",)
         self._host = peer[0]
         self._server.admit(self)

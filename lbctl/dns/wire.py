@@ -135,7 +135,7 @@ def encode_query(ident: int, name: bytes, qtype: int, *, size: int = 1232) -> by
 
 
 def parse_query(data: bytes) -> Query:
-    """What is asked. Raises `Malformed` for anything broken; opcodes other than QUERY are returned with an empty name, their body unread."""
+    """What is asked. Raises `Malformed` for anything broken; opcodes other than QUERY are returned with the root as name, their body unread."""
     try:
         return _parse_query(data)
     except (IndexError, struct.error) as error:
@@ -147,7 +147,7 @@ def _parse_query(data: bytes) -> Query:
     if flags & QR:
         raise Malformed("a reply, not a question")
     if flags >> 11 & 15 or questions != 1:
-        return Query(ident, flags, b"", 0, questions, 12, None, 0, False, False, False)
+        return Query(ident, flags, b"\0", 0, questions, 12, None, 0, False, False, False)
     end = skip_name(data, 12, pointers=False)
     qtype, qclass = TYPE_CLASS.unpack_from(data, end)
     name = data[12:end].lower()
