@@ -158,6 +158,9 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: ValuePath) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, child in _pairs(node):
+            if not isinstance(key, yaml.ScalarNode):
+                self._problem(key, path, "a key is a word, not a list or a map")
+                continue
             name = str(key.value)
             here = (*path, name)
             if name in values:

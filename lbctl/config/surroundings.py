@@ -36,7 +36,7 @@ def listening(context: Context) -> Complaints:
 
 
 def following(context: Context) -> Complaints:
-    """`follows` names another service, does not go round, and both say where their members stand."""
+    """`follows` names another service and does not go round."""
     links = {name: service.follows for name, service in context.services()}
     for name, service in context.services():
         path = ("services", name, "follows")
@@ -46,9 +46,6 @@ def following(context: Context) -> Complaints:
             yield Complaint(path, f"there is no service {service.follows}", suggestion(service.follows, sorted(context.names)))
         elif _goes_round(name, links):
             yield Complaint(path, "a loop of services that follow one another")
-        for one in {name, service.follows} & set(links):
-            if not all(member.site for member in context.file.services[one].members):
-                yield Complaint(path, f"`follows` goes by site, and not every member of {one} has one", "add `site:` to each member")
 
 
 def _goes_round(start: str, links: dict[str, str | None]) -> bool:

@@ -1,0 +1,20 @@
+"""The JSON Schema of the configuration, made from the models: what an editor needs to complete and to underline.
+
+The first line of a file may name it: `# yaml-language-server: $schema=./lbctl.schema.json` (`lbctl check --schema > lbctl.schema.json`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lbctl.config.services import File
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a configuration file, as it is written."""
+    made = File.model_json_schema(mode="validation")
+    made["properties"]["include"] = {
+        "description": "Files (patterns) that hold more `services`.",
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": "lbctl.yaml"}
