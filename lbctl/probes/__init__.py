@@ -1,1 +1,32 @@
-"""Ways to look at a member: one file a kind, listed in `PROBES`."""
+"""Ways to look at a member: one file a kind, listed in `PROBES`.
+
+`base` what a kind promises · `core`, `http`, `tcp` the kinds · `asking`, `exchange`, `wire`, `reply`, `tls`, `names`, `engine` how they look
+· `tripwire` the hint between looks · `describe` a look in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lbctl.probes import core, http, tcp
+from lbctl.probes.base import Probe
+from lbctl.probes.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A row of `PROBES`: what can be set, and how the probe is made from it. `pages` and `modes` are the made probe's, known beforehand."""
+
+    settings: type[Any]
+    make: Callable[[Any, Engine], Probe]
+    pages: tuple[str, ...]
+    modes: bool
+
+
+PROBES: Mapping[str, Kind] = {
+    "core": Kind(core.Settings, core.CoreProbe, core.CoreProbe.pages, core.CoreProbe.modes),
+    "http": Kind(http.Settings, http.HttpProbe, http.HttpProbe.pages, http.HttpProbe.modes),
+    "tcp": Kind(tcp.Settings, tcp.TcpProbe, tcp.TcpProbe.pages, tcp.TcpProbe.modes),
+}

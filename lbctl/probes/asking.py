@@ -1,0 +1,182 @@
+"""An exchange aimed at one target, and its outcome as a `ProbeResult`: what the kinds `core`, `http` and `tcp` have in common.
+
+Kept between looks: the prepared request, the certificate's facts, with `connection: keep` one connection. A kept connection carries at
+most `KEPT_LOOKS_MAX` looks, and after any bad look the next one is fresh: what confirms a failure never rides on an old connection (H19).
+
+Where the certificate does not verify, a second handshake within the same deadline, without verification and without a request, learns when
+it ends (H20), at most once in `PEEK_EVERY_S`. Its outcome never changes the verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import TypeAlias
+
+from lbctl.model.looks import ProbeResult, Reason, Verdict
+from lbctl.probes.base import Aim, Cancel, Done, Target
+from lbctl.probes.engine import Engine
+from lbctl.probes.exchange import Exchange, Route
+from lbctl.probes.reply import Reply, date_seconds
+from lbctl.probes.tripwire import Tripwire
+from lbctl.probes.wire import Wire
+from lbctl.statuspage import Parsed
+
+KEPT_LOOKS_MAX = 20
+PEEK_EVERY_S = 60.0
+LOCAL = "local"
+
+Judge: TypeAlias = Callable[[Reply], Parsed]
+CONNECTED = Parsed(Verdict.OK, Reason.OK, "")
+_seconds = lru_cache(maxsize=64)(date_seconds)
+
+
+class Asking:
+    """An `Aim` that asks by an exchange and judges the reply with `judge`; without one, being connected is enough."""
+
+    __slots__ = ("_engine", "_judge", "_kept", "_peeked", "_route", "_target", "_void")
+
+    def __init__(
+        self, engine: Engine, target: Target, *, request: bytes = b"", expected: frozenset[int] = frozenset(), judge: Judge | None = None
+    ) -> None:
+        self._engine = engine
+        self._target = target
+        self._judge = judge
+        self._kept: Wire | None = None
+        self._peeked = float("-inf")
+        self._route = Route(
+            engine.names.name(*target.place), target.timeout_s, target.tls if target.scheme == "https" else None,
+            target.tls.server_name or target.host, request, expected, target.source, target.family,
+        )
+
+    @property
+    def target(self) -> Target:
+        return self._target
+
+    def start(self, done: Done) -> Cancel:
+        kept, self._kept = self._kept, None
+        looking = Looking(self, done)
+        looking.exchange.begin(kept)
+        return looking.cancel
+
+    def guard(self, tripped: Callable[[], None]) -> Cancel:
+        return Tripwire(self._engine, self._route, tripped).cancel
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._engine.drop(self._kept.sock)
+            self._kept = None
+
+    def ready(self, events: int) -> None:
+        """The kept connection stirs while nobody asks: it has ended, or speaks out of turn."""
+        self.close()
+
+    def keep(self, wire: Wire) -> None:
+        """The connection has carried a good look and may carry another."""
+        wire.uses += 1
+        if self._target.connection == "keep" and wire.uses < KEPT_LOOKS_MAX and self._kept is None:
+            self._kept = wire
+            self._engine.hand_over(wire.sock, self)
+        else:
+            self._engine.drop(wire.sock)
+
+
+class Looking:
+    """One look under way: an exchange, and a second handshake where the certificate is to be learned."""
+
+    __slots__ = ("_aim", "_done", "_peek", "exchange")
+
+    def __init__(self, aim: Asking, done: Done) -> None:
+        self._aim = aim
+        self._done = done
+        self._peek: Exchange | None = None
+        self.exchange = Exchange(aim._engine, aim._route, self._ended)
+
+    def cancel(self) -> None:
+        self.exchange.cancel()
+        if self._peek is not None:
+            self._peek.cancel()
+
+    def _ended(self, exchange: Exchange) -> None:
+        aim = self._aim
+        flaw = exchange.flaw
+        aim._route.reread_files = flaw is not None and flaw.reason is Reason.TLS
+        now = aim._engine.now()
+        if exchange.unverified and now - aim._peeked > PEEK_EVERY_S and exchange.place is not None:
+            aim._peeked = now
+            self._learn(exchange, now)
+        else:
+            self._report()
+
+    def _learn(self, exchange: Exchange, now: float) -> None:
+        route = self._aim._route
+        if route.tls is None or exchange.place is None:
+            return
+        bare = replace(route, tls=replace(route.tls, verify=False, pin_sha256=None), request=b"", places=(exchange.place,), reread_files=False)
+        self._peek = Exchange(self._aim._engine, bare, lambda _: self._learned(bare))
+        self._peek.begin(timeout_s=max(exchange.started + route.timeout_s - now, 0))
+
+    def _learned(self, bare: Route) -> None:
+        self._aim._route.facts = bare.facts
+        self._report()
+
+    def _report(self) -> None:
+        exchange, aim = self.exchange, self._aim
+        parsed = self._parsed()
+        if exchange.wire is not None:
+            if parsed.reason is Reason.OK:
+                aim.keep(exchange.wire)
+            else:
+                aim._engine.drop(exchange.wire.sock)
+        flaw, reader, facts = exchange.flaw, exchange.reader, aim._route.facts
+        self._done(ProbeResult(
+            aim.target.member, aim.target.page, parsed.verdict, parsed.reason, exchange.started, aim._engine.now(), parsed.detail,
+            exchange.phases, reader.status, self._skew(), facts.not_after if facts else None, reader.suspicious,
+            LOCAL if flaw is not None and flaw.local else "",
+        ))
+
+    def _parsed(self) -> Parsed:
+        flaw, reply, judge = self.exchange.flaw, self.exchange.reply, self._aim._judge
+        if flaw is not None:
+            return Parsed(Verdict.FAILED, flaw.reason, flaw.detail)
+        return judge(reply) if judge is not None and reply is not None else CONNECTED
+
+    def _skew(self) -> float | None:
+        """The member's clock against ours in seconds. `Date` is cut to whole seconds: half of one is added, half of one is the error."""
+        date = self.exchange.reader.date
+        seconds = _seconds(date) if date else None
+        if seconds is None:
+            return None
+        clock, phases = self._aim._engine.clock, self.exchange.phases
+        stamped = clock.now() + clock.wall_step() - phases.get("body", 0.0) - phases.get("firstbyte", 0.0) / 2
+        return seconds + 0.5 - stamped
+
+
+def http_request(target: Target, path: str) -> bytes:
+    """The whole request for a page: asks for no compression, no cached copy, and for the connection's end unless it is to be kept."""
+    port = "" if target.port == {"http": 80, "https": 443}.get(target.scheme) else f":{target.port}"
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    fate = "keep-alive" if target.connection == "keep" else "close"
+    return (
+        f"GET {target.path + path or '/'} HTTP/1.1\r\nHost: {host}{port}\r\nUser-Agent: lbctl\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+        f"Cache-Control: no-cache\r\nConnection: {fate}\r\n\r\n"
+    ).encode("ascii")
+
+
+async def look(aim: Aim) -> ProbeResult:
+    """One look, awaited. What was kept is let go of; being cancelled ends the look."""
+    told: asyncio.Future[ProbeResult] = asyncio.get_running_loop().create_future()
+
+    def done(result: ProbeResult) -> None:
+        if not told.done():
+            told.set_result(result)
+
+    cancel = aim.start(done)
+    try:
+        return await told
+    finally:
+        cancel()
+        aim.close()
+

@@ -1,0 +1,31 @@
+"""The plainest monitor: a member that takes a TCP connection is up. With an `https://` url the TLS handshake must succeed as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lbctl.model.looks import ProbeResult
+from lbctl.probes.asking import Asking, look
+from lbctl.probes.base import Target
+from lbctl.probes.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Nothing to set: host and port are the member's."""
+
+
+class TcpProbe:
+    """One page, named `tcp`; up is `ok`."""
+
+    pages: tuple[str, ...] = ("tcp",)
+    modes = False
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._engine = engine
+
+    def aim(self, target: Target) -> Asking:
+        return Asking(self._engine, target)
+
+    async def look(self, target: Target) -> ProbeResult:
+        return await look(self.aim(target))
