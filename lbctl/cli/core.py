@@ -13,6 +13,9 @@ import click
 from lbctl.errors import ConfigError, LbctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lbctl.core.client import Login
     from lbctl.core.settings import CoreSettings
 
 FILE = click.option("-c", "--config", "file", required=True, type=click.Path(path_type=Path), help="The Core's own file, such as core-a.yaml.")
@@ -54,6 +57,65 @@ def fault(file: Path, kind: str) -> None:
     if not reply["ok"]:
         raise click.ClickException(reply["error"])
     click.echo(f"{settings.name}: {reply['meaning']}")
+
+
+@core.command()
+@FILE
+def status(file: Path) -> None:
+    """What a running Core of this machine says of itself, as JSON."""
+    import json
+
+    from lbctl.core.control import ask
+
+    try:
+        reply = asyncio.run(ask(_settings(file).directory, {"do": "status"}))
+    except LbctlError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(json.dumps(reply["status"], indent=1))
+
+
+PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@core.command(context_settings={"ignore_unknown_options": True})
+@click.argument("host")
+@click.argument("command", nargs=-1, required=True)
+@click.option("--user", default="admin", show_default=True, help="The System Manager's local user.")
+@click.option("--key-file", type=PATH, help="A private key; without one the password is asked for.")
+@click.option("--password-file", type=PATH)
+@click.option("--known-hosts-file", type=click.Path(path_type=Path), default="~/.ssh/known_hosts", show_default=True)
+@click.option("--enable-secret-file", type=PATH, help="Where the Core asks for a secret before `enable`.")
+def ssh(
+    host: str, command: tuple[str, ...], user: str, key_file: Path | None, password_file: Path | None,
+    known_hosts_file: Path, enable_secret_file: Path | None,
+) -> None:
+    """Run COMMAND on the command line of a Core, under `enable`; its exit code becomes ours.
+
+    HOST is HOST[:PORT], or the file of a Core on this machine, whose address, key and password are then known:
+    `lbctl core ssh configs/core-b.yaml -- failover mode primary`.
+    """
+    from lbctl.core.client import Login, local, run
+
+    if host.endswith((".yaml", ".yml")):
+        login = _local_login(Path(host), local)
+    else:
+        name, _, port = host.partition(":") if host.count(":") == 1 else (host, "", "")
+        password = password_file.read_text().strip() if password_file else None
+        if password is None and key_file is None:
+            password = click.prompt("Password", hide_input=True, err=True)
+        login = Login(name, int(port or 22), user, password, key_file, known_hosts_file.expanduser())
+    secret = enable_secret_file.read_text().strip() if enable_secret_file else ""
+    try:
+        sys.exit(asyncio.run(run(login, "enable; " + " ".join(command), click.echo, secret=secret)))
+    except LbctlError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _local_login(file: Path, local: Callable[[CoreSettings], Login]) -> Login:
+    try:
+        return local(_settings(file))
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}; was this Core ever started?") from None
 
 
 def _settings(file: Path) -> CoreSettings:

@@ -10,24 +10,36 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
+import asyncssh
 from aiohttp import web
 
 from lbctl.clock import Clock
 from lbctl.core.certificates import Certificates, server_context
+from lbctl.core.commands import COMMANDS
+from lbctl.core.connectivity import Connectivity
 from lbctl.core.control import Control
 from lbctl.core.door import Door
 from lbctl.core.facts import Facts, OffsetClock, machine_cpus, machine_memory_mib
 from lbctl.core.failover import Failover
 from lbctl.core.faults import DEAF, MEANINGS, Fault
-from lbctl.core.logbook import HIGH_AVAILABILITY, SYSTEM, Logbook
+from lbctl.core.logbook import SYSTEM, Logbook
+from lbctl.core.notices import Notices
 from lbctl.core.pages import application
 from lbctl.core.record import Record
-from lbctl.core.settings import CoreSettings
-from lbctl.core.state import Role
+from lbctl.core.replication import Replication
+from lbctl.core.settings import CoreSettings, Endpoint, HaSettings
+from lbctl.core.show import status
+from lbctl.core.ssh import SshDoor
+from lbctl.core.state import Mode, Role
 from lbctl.core.statefile import StateFile
+from lbctl.core.sync.history import RunRecord
+from lbctl.core.sync.transfer import ProgressSink
+from lbctl.core.trust import Trust
+from lbctl.core.users import Users
 from lbctl.errors import LbctlError
 
 SHUTDOWN_S = 2.0
@@ -38,9 +50,13 @@ class AlreadyRunning(LbctlError):
 
 
 class Node:
-    """A Core. `start`, then `stop`; `failed` ends with the error of a loop that broke. Made inside a running event loop."""
+    """A Core. `start`, then `stop`; `failed` ends with the error of a loop that broke. Made inside a running event loop.
+
+    `settings`, `clock`, `log`, `record`, `trust`, `users`, `replication`, `notices`, `failover`, `connectivity` are for the faces (`base.Core`).
+    """
 
     def __init__(self, settings: CoreSettings, clock: Clock, *, on_stage: Callable[[str], None] = lambda stage: None) -> None:
+        """Nothing but the directory is touched before `start`. `on_stage` is for crash tests (`statefile`)."""
         self.settings = settings
         self.clock: Clock = OffsetClock(clock, settings.clock_offset_s)
         self.fault = Fault.NONE
@@ -50,61 +66,56 @@ class Node:
         settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.log = Logbook(settings.directory / "logs", self.clock)
         self.record = Record(StateFile(settings.directory / "state.json", on_stage), settings, self.log, self.clock)
-        self.failover = Failover(self.record, self.log, self.clock, self, self.https_port, self._halted, self.promote)
+        self.notices = Notices(settings, self.record, self.log, self.clock)
+        self.failover = Failover(self.record, self.log, self.clock, self.notices, self._https_port, self._halted, self.promote)
         self._control = Control(settings.directory, self._command)
         self._doors: dict[str, Door] = {}
+        self._ssh: SshDoor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lock = -1
+        self._exits = AsyncExitStack()
 
     @property
     def role(self) -> Role:
         return self.record.role
 
     async def start(self) -> None:
-        """Everything up. Raises `AlreadyRunning`, `StateUnreadable`, or OSError for a port that is taken."""
+        """Everything up. Raises `AlreadyRunning`, `StateUnreadable`, or OSError for a port that is taken; `stop` cleans up after each."""
         self._take_directory()
         self.record.load(self.settings)
         self.certificates = Certificates(self.settings, self.clock.now())
         self._context = server_context(self.certificates.cert, self.certificates.key)
-        for name, endpoint in (("https", self.settings.listen.https), ("portal", self.settings.listen.portal)):
-            runner = web.AppRunner(application(self), access_log=None, shutdown_timeout=SHUTDOWN_S)
-            await runner.setup()
-            self._doors[name] = Door(endpoint, runner, self._context)
-            await self._doors[name].open()
+        await self._open_database()
+        await self._open_doors()
         await self._control.open()
-        self._spawn(self.failover.run())
+        self._exits.callback(self._control.close)
+        for loop in (self.failover.run(), self.replication.schedule(self._halted), self.notices.run()):
+            self._spawn(loop)
         self.log.write(SYSTEM, f"started: {self.listening()}")
 
     async def stop(self) -> None:
-        """Everything down; may be called after a start that failed half-way."""
+        """Everything down, in the reverse order."""
         self.awake.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._control.close()
-        for door in self._doors.values():
-            door.close()
-            await door.runner.cleanup()
-        if self._lock >= 0:
-            self.log.write(SYSTEM, "stopped")
-            os.close(self._lock)
-            self._lock = -1
+        await self._exits.aclose()
         self.failed.cancel()
 
     def listening(self) -> str:
         """One line for people: who this is and where it answers."""
-        role = self.role
-        return f"{self.settings.name} {self.settings.version} ({role.mode}/{role.state}): " + ", ".join(
-            f"{name} {door.endpoint}" for name, door in self._doors.items())
+        places = ", ".join(f"{name} {endpoint}" for name, endpoint in self.endpoints().items())
+        return f"{self.settings.name} {self.settings.version} ({self.role.mode}/{self.role.state}): {places}"
 
-    def port(self, name: str) -> int:
-        """The real number of `https`, `portal` or `ssh`."""
-        return self._doors[name].endpoint.port
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Where `https`, `portal` and `ssh` really are."""
+        found = {name: door.endpoint for name, door in self._doors.items()}
+        return found | ({"ssh": self._ssh.endpoint} if self._ssh else {})
 
-    def https_port(self, host: str) -> int:
-        """Where a peer answers HTTPS: on our own port unless its trusted host says otherwise."""
-        trusted = next((one for one in self.settings.trusted_hosts if one.host == host), None)
-        return trusted.https if trusted and trusted.https is not None else self.port("https")
+    def peer_port(self, host: str, name: str) -> int:
+        """Where a peer has `https`, `portal` or `ssh`: on our own number unless its trusted host says otherwise."""
+        trusted = self.trust.find(host)
+        own = {"https": trusted.https, "portal": trusted.portal, "ssh": trusted.ssh}[name] if trusted else None
+        return own if own is not None else self.endpoints()[name].port
 
     def facts(self) -> Facts:
         """This Core for another Core or a tool."""
@@ -115,53 +126,106 @@ class Node:
         )
 
     async def promote(self, cause: str) -> None:
-        """Active. Raises OSError where that cannot be saved, and then nothing has happened."""
-        self.record.promote(cause)
+        """Active. A sync under way is cut first. Raises OSError where the role cannot be saved: then nothing has happened but the cut."""
+        while self.replication.running:
+            await self.replication.stop()
+        if self.record.promote(cause):
+            self.notices.became_primary(cause)
 
-    def failure_detected(self, primary: str, detail: str, *, promoted: bool) -> None:
-        """The heartbeat's notice."""
-        self.log.write(HIGH_AVAILABILITY, f"notice: {primary} failed ({detail}); {'this server becomes primary' if promoted else 'kept in Standby'}")
+    async def save_ha(self, ha: HaSettings, *, active: bool, cause: str) -> None:
+        """Save and Apply of the HA Configuration window. Raises OSError."""
+        was_standby = self.role.standby
+        while self.replication.running and (active or ha.mode is Mode.PRIMARY):
+            await self.replication.stop()
+        self.record.save_ha(ha, active=active, cause=cause)
+        if was_standby and not self.role.standby:
+            self.notices.became_primary(cause)
+
+    async def run_sync(self, host: str, cause: str, progress: ProgressSink | None = None) -> RunRecord:
+        """Run Sync Now. Raises `SyncNotAllowed`, `SyncOverlap`, `SyncStopped`."""
+        return await self.replication.run(host, cause, progress)
 
     async def set_fault(self, fault: Fault) -> None:
-        """Fails in that way from now on, until the next fault, `none` or a restart."""
+        """Fails in that way from now on, until the next fault, `none` or a restart. Raises ValueError where it cannot."""
+        expired = fault is Fault.EXPIRED_CERTIFICATE
+        self._context.load_cert_chain(*(self.certificates.expired() if expired else (self.certificates.cert, self.certificates.key)))
         self.fault = fault
         if fault is Fault.HUNG:
             self.awake.clear()
         else:
             self.awake.set()
-        expired = fault is Fault.EXPIRED_CERTIFICATE
-        self._context.load_cert_chain(*(self.certificates.expired() if expired else (self.certificates.cert, self.certificates.key)))
         for door in self._doors.values():
-            if fault in DEAF:
-                door.close()
-            elif fault is Fault.HUNG:
-                await door.hang()
-            else:
-                await door.open()
+            await self._set_door(door)
+        if self._halted():
+            await self.replication.stop()
+            self._open_ssh().close()
+        else:
+            await self._open_ssh().open()
         self.record.wake()
         self.log.write(SYSTEM, f"fault: {fault}: {MEANINGS[fault]}")
+
+    async def _set_door(self, door: Door) -> None:
+        if self.fault in DEAF:
+            door.close()
+        elif self.fault is Fault.HUNG:
+            await door.hang()
+        else:
+            await door.open()
 
     def _halted(self) -> bool:
         return self.fault is Fault.STOPPED
 
+    def _https_port(self, host: str) -> int:
+        return self.peer_port(host, "https")
+
+    def _connect(self, host: str) -> Awaitable[asyncssh.SSHClientConnection]:
+        return self.trust.connect(host, self.peer_port(host, "ssh"))
+
     async def _command(self, request: dict[str, Any]) -> dict[str, Any]:
         """The local control."""
-        kind = str(request.get("fault", "none"))
+        kind = str(request.get("fault"))
+        if request.get("do") == "status":
+            return {"ok": True, "status": await status(self)}
         if request.get("do") != "fault" or kind not in set(Fault):
             return {"ok": False, "error": "unknown request"}
         try:
             await self.set_fault(Fault(kind))
         except (ValueError, OSError) as error:
             return {"ok": False, "error": str(error)}
-        return {"ok": True, "fault": kind, "meaning": MEANINGS[self.fault]}
+        return {"ok": True, "meaning": MEANINGS[self.fault]}
+
+    async def _open_database(self) -> None:
+        directory = self.settings.directory
+        self.trust = Trust(self.settings)
+        self.connectivity = Connectivity(self.trust, self._connect, self.peer_port, self.clock)
+        self.replication = Replication(directory, self.record, self.log, self.clock, notices=self.notices, connect=self._connect, facts=self.facts)
+        self._exits.push_async_callback(self.replication.close)
+        await self.replication.recover()
+        self.users = Users(self.replication.database, self.settings.admin, directory)
+        await self.users.ensure(self.clock.now())
+
+    async def _open_doors(self) -> None:
+        for name, endpoint in (("https", self.settings.listen.https), ("portal", self.settings.listen.portal)):
+            runner = web.AppRunner(application(self), access_log=None, shutdown_timeout=SHUTDOWN_S)
+            await runner.setup()
+            self._exits.push_async_callback(runner.cleanup)
+            self._doors[name] = door = Door(endpoint, runner, self._context)
+            self._exits.callback(door.close)
+            await door.open()
+        await self._open_ssh().open()
+
+    def _open_ssh(self) -> SshDoor:
+        if self._ssh is None:
+            self._ssh = SshDoor(self.settings.listen.ssh, self, COMMANDS)
+            self._exits.callback(self._ssh.close)
+        return self._ssh
 
     def _take_directory(self) -> None:
-        self._lock = os.open(self.settings.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self.settings.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._exits.callback(os.close, descriptor)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self._lock)
-            self._lock = -1
             raise AlreadyRunning(f"a Core is running in {self.settings.directory} already") from None
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

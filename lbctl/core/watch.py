@@ -34,7 +34,7 @@ async def look(host: str, port: int, clock: Clock, timeout_s: float = TIMEOUT_S)
     started = clock.now()
     try:
         async with asyncio.timeout(timeout_s):
-            alive, detail = await _pages(f"https://{f'[{host}]' if ':' in host else host}:{port}")
+            alive, detail = await _pages(_base(host, port))
     except TimeoutError:
         alive, detail = False, f"no answer within {timeout_s:g} s"
     except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -42,9 +42,29 @@ async def look(host: str, port: int, clock: Clock, timeout_s: float = TIMEOUT_S)
     return Look(alive, detail, clock.now() - started)
 
 
+async def answers(host: str, port: int) -> str:
+    """The mode that a Core's hastatus page shows on that port. Raises OSError or ValueError with what was wrong; has no deadline of its own."""
+    try:
+        async with _session() as session:
+            code, body = await _get(session, f"{_base(host, port)}{HASTATUS_PATH}")
+    except aiohttp.ClientError as error:
+        raise OSError(str(error)) from None
+    mode = parse_hastatus(body)
+    if code != 200 or mode.verdict not in (Verdict.STANDBY, Verdict.PRIMARY):
+        raise ValueError(f"{HASTATUS_PATH}: HTTP {code} {mode.detail}")
+    return f"Mode: {mode.verdict.capitalize()}"
+
+
+def _base(host: str, port: int) -> str:
+    return f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False, force_close=True, limit=1), auto_decompress=False)
+
+
 async def _pages(base: str) -> tuple[bool, str]:
-    connector = aiohttp.TCPConnector(ssl=False, force_close=True, limit=1)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    async with _session() as session:
         code, body = await _get(session, base + HASTATUS_PATH)
         mode = parse_hastatus(body)
         if code != 200 or mode.verdict not in (Verdict.STANDBY, Verdict.PRIMARY):
