@@ -1,0 +1,293 @@
+"""The controller: the only loops, and all that anybody above them may use.
+
+    the world → monitor → inbox → decide → save → publish → reconcilers → the world
+
+`loop` one per service · `reconciler` one per actuator · `monitor` the schedule of looks · `around` what one service must know of the others ·
+`journal` and `steps` what is told · `startup` what is published before anything is decided · `lease` who may act · `supervisor`, `pulse` its own
+health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots, submit commands and follow the journal; they know nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lbctl import policy
+from lbctl.actuators.base import Actuator
+from lbctl.clock import Clock
+from lbctl.controller.around import CANARIES, Surroundings
+from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
+from lbctl.controller.journal import Journal, JournalBell, Listener
+from lbctl.controller.lease import Alone, FileLease, Lease
+from lbctl.controller.loop import ServiceLoop
+from lbctl.controller.pulse import Pulse
+from lbctl.controller.reconciler import Pace, Pool, Reconciler
+from lbctl.controller.startup import published
+from lbctl.controller.supervisor import Heart, Supervisor
+from lbctl.controller.tools import ClosedEyes, Eyes, Tools
+from lbctl.model.commands import Adopt, Code, Command, Reply
+from lbctl.model.decision import Step
+from lbctl.model.events import Event, Reloaded, Started, Tick
+from lbctl.model.looks import ProbeResult
+from lbctl.model.settings import SafetySettings, ServiceSettings
+from lbctl.stores.base import Store
+
+_AT_ONCE = 200
+"""Services that start at the same time: bounds sockets and reads of ten thousand."""
+_WITH_MEMORY_S, _WITHOUT_S = 3.0, 30.0
+"""How long a start waits for actuators that cannot be read, with and without a remembered state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A service that the controller is charged with, and what it writes to. `settings.actuators` are the ids of `actuators`, in order."""
+
+    settings: ServiceSettings
+    actuators: tuple[Actuator, ...] = ()
+
+
+class Controller:
+    """All services together. `verify_s`: how long a command waits to see its move everywhere before it is answered `ACCEPTED`."""
+
+    def __init__(self, charges: Iterable[Charge], safety: SafetySettings, store: Store, clock: Clock, *,
+                 lease: Lease | None = None, pace: Pace | None = None, verify_s: float = 10.0, beat_s: float = 0.5) -> None:
+        self.counts = Counts()
+        self.clock = clock
+        self.supervisor = Supervisor(clock)
+        self.pulse = Pulse(clock, self._clock_stepped, beat_s)
+        self._charges = {charge.settings.name: charge for charge in charges}
+        self._store = store
+        self._lease = lease or Alone()
+        self._verify_s = verify_s
+        self._pool = Pool(clock, self.supervisor, self.counts, pace)
+        journal = Journal(store, clock, self.supervisor, self.counts)
+        self._tools = Tools(clock, store, journal, Surroundings(safety), self.supervisor, self.counts, ClosedEyes(), self._moved)
+        self._loops: dict[str, ServiceLoop] = {}
+        self._followers = _followers(self._charges.values())
+        self._looks: Heart | None = None
+        self._stopping = False
+
+    def watch_with(self, eyes: Eyes, canaries: Mapping[str, float] | None = None) -> None:
+        """Who looks at the members; it brings each look to `looked`. `canaries`: how long a look at each counts, seconds."""
+        self._tools.eyes = eyes
+        if canaries:
+            self._tools.around.watch(CANARIES, canaries)
+
+    async def start(self) -> None:
+        """Takes the lease, reads what is remembered and what is published, and takes up every service. Raises `LeaseLost`."""
+        self._lease.acquire()
+        self.supervisor.spawn("pulse", self.pulse.run, limit_s=10.0)
+        slots = asyncio.Semaphore(_AT_ONCE)
+        for charge in self._charges.values():
+            self._tools.around.watch_service(charge.settings)
+        await asyncio.gather(*(self._take_up(charge, slots) for charge in self._charges.values()))
+        self._loops = {name: self._loops[name] for name in self._charges}
+
+    async def stop(self) -> None:
+        """Ends within seconds; changes nothing that is published (SIGTERM)."""
+        self._stopping = True
+        for loop in self._loops.values():
+            loop.close()
+        for loop in self._loops.values():
+            await self._let_go(loop)
+        await self._flush()
+        await self.supervisor.stop()
+        await self._store.close()
+        self._lease.release()
+
+    async def _flush(self) -> None:
+        try:
+            async with asyncio.timeout(2.0):
+                await self._tools.journal.flush()
+        except TimeoutError:
+            return
+
+    async def _take_up(self, charge: Charge, slots: asyncio.Semaphore) -> None:
+        settings = charge.settings
+        async with slots:
+            loaded = await self._store.load(settings.name)
+            state = policy.begin(settings, loaded.saved, loaded.revision, loaded.problem)
+            patience = _WITHOUT_S if loaded.saved is None else _WITH_MEMORY_S
+            shown = await published(settings, charge.actuators, self.clock, self.supervisor, patience_s=patience)
+            loop = self._loops[settings.name] = ServiceLoop(settings, state, self._tools, {})
+            loop.reconcilers = {a.id: Reconciler(a, self._pool, loop.post) for a in charge.actuators}
+            loop.post(Started(shown))
+
+    async def _let_go(self, loop: ServiceLoop) -> None:
+        for reconciler in loop.reconcilers.values():
+            await reconciler.close()
+
+    # what comes from the world
+
+    def looked(self, service: str, look: ProbeResult) -> None:
+        """A look has ended. Canaries are looked at under the service name `around.CANARIES`."""
+        if self._looks is None:
+            self._looks = self.supervisor.heart("looks", self._silence_s())
+        self._looks.beat()
+        self._tools.around.saw(service, look)
+        loop = self._loops.get(service)
+        if loop is not None:
+            loop.post(look)
+
+    def post(self, service: str, event: Event) -> None:
+        """What a freshness source, a drive or another lbctl tells of a service; KeyError where it is not configured."""
+        self._loops[service].post(event)
+
+    def listen(self, listener: Listener) -> None:
+        """Calls `listener` with every step from now on, stored or not; it must return at once and cannot answer back."""
+        self._tools.journal.listen(listener)
+
+    # what faces may use
+
+    async def submit(self, command: Command) -> Reply:
+        """Through the service's inbox and gate. A move is answered when it is seen everywhere, at the latest after `verify_s`."""
+        loop = self._loops[command.service]
+        if isinstance(command, Adopt):
+            charge = self._charges[command.service]
+            command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
+        reply = await loop.ask(command)
+        epoch = reply.evidence.get("epoch")
+        if reply.code is Code.ACCEPTED and isinstance(epoch, int) and await self._seen(loop, epoch):
+            return replace(reply, code=Code.DONE, message=f"{reply.message}; seen everywhere")
+        return reply
+
+    async def _seen(self, loop: ServiceLoop, epoch: int) -> bool:
+        try:
+            async with asyncio.timeout(self._verify_s):
+                return await loop.verified(epoch)
+        except TimeoutError:
+            return False
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """All services in the file's order."""
+        return [self.service(name) for name in self._loops]
+
+    def service(self, name: str) -> dict[str, Any]:
+        """One service; KeyError where it is not configured."""
+        loop = self._loops[name]
+        now = self.clock.now()
+        seen = policy.view(loop.settings, loop.state, now, self._tools.around.of(name, now))
+        return {**seen, "halted": loop.halted or None}
+
+    def explain(self, name: str, to: str | None = None) -> dict[str, Any]:
+        """Why traffic is where it is and what blocks a move; KeyError for an unknown service or member."""
+        loop = self._loops[name]
+        if to is not None:
+            loop.settings.member(to)
+        now = self.clock.now()
+        return policy.explain(loop.settings, loop.state, now, self._tools.around.of(name, now), to)
+
+    async def events(self, since: int = 0, service: str | None = None, *, limit: int = 1000, newest: bool = False) -> list[Step]:
+        """Journal lines with `seq` above `since`, oldest first; `newest`: the last `limit` of them. Raises `StoreUnavailable`."""
+        return await self._store.steps(since=since, service=service, limit=limit, newest=newest)
+
+    async def verify_journal(self) -> int | None:
+        """The number of the first journal line that breaks the chain; None where it is whole."""
+        return await self._store.verify()
+
+    def subscribe(self) -> JournalBell:
+        """A bell of the caller's own, rung when the journal has grown."""
+        return self._tools.journal.bell()
+
+    def health(self) -> dict[str, Any]:
+        """Of lbctl itself, for /livez and /readyz."""
+        late = self.supervisor.late()
+        problem = self._tools.journal.store_problem or self._store.problem
+        halted = [name for name, loop in self._loops.items() if loop.halted]
+        whys = [f"late: {', '.join(late)}" if late else "", f"store: {problem}" if problem else "", "stopping" if self._stopping else "",
+                f"halted: {', '.join(halted)}" if halted else "", "" if self._lease.held else "another lbctl acts"]
+        store_up = not self._tools.journal.store_problem
+        ready = store_up and self._lease.held and not self._stopping and bool(self._loops) == bool(self._charges)
+        return {"live": not late, "ready": ready and not late, "leader": self._lease.held, "store_up": store_up,
+                "loop_lag_s": self.pulse.lag_s, "why": "; ".join(why for why in whys if why)}
+
+    # new settings
+
+    async def reload(self, charges: Sequence[Charge], *, allow_switch: bool = False, by: str = "") -> Reply:
+        """Takes new services, gives up those that are gone, and changes the others, each through its own gate.
+
+        Refused as a whole where any service refuses, before anything is changed; what is published by a service that is gone stays.
+        """
+        refused = self.refusals(charges, allow_switch=allow_switch, by=by)
+        if refused:
+            name, reply = next(iter(refused.items()))
+            return replace(reply, message=f"{name}: {reply.message}")
+        new = {charge.settings.name: charge for charge in charges}
+        for name in [name for name in self._loops if name not in new]:
+            await self._give_up(name)
+        replies = [await self._change(charge, allow_switch, by) for charge in charges if charge.settings.name in self._loops]
+        slots = asyncio.Semaphore(_AT_ONCE)
+        fresh = [charge for name, charge in new.items() if name not in self._loops]
+        for charge in fresh:
+            self._tools.around.watch_service(charge.settings)
+        await asyncio.gather(*(self._take_up(charge, slots) for charge in fresh))
+        self._charges, self._followers = new, _followers(charges)
+        self._loops = {name: self._loops[name] for name in new}
+        return next((r for r in replies if r.code is not Code.DONE), Reply(Code.DONE, "the new configuration is in force"))
+
+    def refusals(self, charges: Sequence[Charge], *, allow_switch: bool = False, by: str = "") -> dict[str, Reply]:
+        """What each changed service would answer, where that is a no. Decides on a copy; changes nothing."""
+        said: dict[str, Reply] = {}
+        for charge in charges:
+            loop = self._loops.get(charge.settings.name)
+            if loop is None or loop.settings == charge.settings:
+                continue
+            now = self.clock.now()
+            event = Reloaded(charge.settings, allow_switch=allow_switch, by=by)
+            reply = policy.decide(loop.settings, loop.state, event, now, self._tools.around.of(loop.settings.name, now)).reply
+            if reply is not None and reply.code is not Code.DONE:
+                said[loop.settings.name] = reply
+        return said
+
+    def settings(self) -> dict[str, ServiceSettings]:
+        """What is in force now, by service."""
+        return {name: loop.settings for name, loop in self._loops.items()}
+
+    async def _change(self, charge: Charge, allow_switch: bool, by: str) -> Reply:
+        loop = self._loops[charge.settings.name]
+        if loop.settings == charge.settings and [r.actuator for r in loop.reconcilers.values()] == list(charge.actuators):
+            return Reply(Code.DONE, "nothing changes")
+        kept = {a.id: r for a in charge.actuators if (r := loop.reconcilers.get(a.id)) is not None and r.actuator is a}
+        for name, reconciler in loop.reconcilers.items():
+            if name not in kept:
+                await reconciler.close()
+        loop.reconcilers = {a.id: kept.get(a.id) or Reconciler(a, self._pool, loop.post) for a in charge.actuators}
+        self._tools.around.watch_service(charge.settings)
+        return await loop.ask(Reloaded(charge.settings, allow_switch=allow_switch, by=by))
+
+    async def _give_up(self, name: str) -> None:
+        loop = self._loops.pop(name)
+        loop.close()
+        await self._let_go(loop)
+        self._tools.around.forget(name)
+
+    # inside
+
+    def _moved(self, settings: ServiceSettings, active: str | None) -> None:
+        """Those who share this service's fate judge anew (G-FS); where it is now they find in their surroundings."""
+        for name in self._followers.get(settings.name, ()):
+            if active is not None and name in self._loops:
+                self._loops[name].post(Tick())
+
+    def _clock_stepped(self, seconds: float) -> None:
+        text = f"the wall clock moved by {seconds:+.1f} s; nothing follows from it"
+        self._tools.journal.write([Step(at=self.clock.now(), service="", kind="clock-stepped", text=text, data={"seconds": seconds})])
+
+    def _silence_s(self) -> float:
+        """How long no look at all may come in."""
+        slowest = max((m.probe.interval_s + m.probe.timeout_s for c in self._charges.values() for m in c.settings.members), default=60.0)
+        return 3 * slowest + 10.0
+
+
+def _followers(charges: Iterable[Charge]) -> dict[str, list[str]]:
+    """Who follows whom, by the one that is followed."""
+    found: dict[str, list[str]] = {}
+    for charge in charges:
+        if charge.settings.follows:
+            found.setdefault(charge.settings.follows, []).append(charge.settings.name)
+    return found
+
+
+__all__ = ["BUCKETS_S", "CANARIES", "Alone", "Charge", "Controller", "Counts", "Eyes", "FileLease", "Histogram", "Pace"]

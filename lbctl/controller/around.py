@@ -1,0 +1,198 @@
+"""The surroundings of every service: who else answers, how many want to move at once, which sites are cut off.
+
+A decision is a pure function of what it is given; what it needs to know of *other* services is counted here, as their looks and states
+come in, and handed to it as an `Around`. Ten thousand services are cheap: a look that changes nothing costs two comparisons, asking costs
+nothing that grows with the number of services, and votes that have gone stale are found by one sweep about once an interval.
+
+A wave (`safety.mass_move`, H53) is counted over services whose active is down, or that moved by themselves within the window. While many more
+are merely suspect, the first ones wait for them, at most a window long: otherwise the first few of four hundred would be gone before the rest is
+counted. `stagger` hands out ten turns a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lbctl.model.events import Around
+from lbctl.model.looks import SILENT, ProbeResult
+from lbctl.model.settings import SafetySettings, ServiceSettings
+from lbctl.model.state import State
+from lbctl.policy.case import Case
+from lbctl.policy.doubt import mass_verdict
+
+STAGGER_S = 0.1
+"""Between two moves of a staggered wave: ten a second (SEMANTICS section 4)."""
+_ASK_AGAIN_S = 0.25
+_SWEEP_S = 0.5
+"""Stale votes are looked for at most twice a second."""
+
+CANARIES = "@canaries"
+"""The name under which canaries are watched, as if they were members of a service of their own."""
+
+
+class _Path:
+    """One member or canary as a proof that our own path works. `said`: by page, whether its last look brought any reply."""
+
+    __slots__ = ("fresh_s", "good", "good_until", "proves", "said", "service", "until", "watched")
+
+    def __init__(self, service: _Counted, fresh_s: float) -> None:
+        self.service = service
+        self.fresh_s = fresh_s
+        self.said: dict[str, bool] = {}
+        self.until = 0.0
+        self.watched = False
+        self.proves = False
+        self.good = False
+        self.good_until = 0.0
+
+
+class _Counted:
+    """Of one service: its paths, and how many of them are freshly watched and answer."""
+
+    __slots__ = ("follows", "paths", "proofs", "site", "turn_at", "wanting_since", "watched")
+
+    def __init__(self) -> None:
+        self.follows: str | None = None
+        self.site = ""
+        self.paths: dict[str, _Path] = {}
+        self.watched = 0
+        self.proofs = 0
+        self.wanting_since: float | None = None
+        self.turn_at: float | None = None
+
+
+class Surroundings:
+    """Counts for all services together."""
+
+    def __init__(self, safety: SafetySettings) -> None:
+        self.safety = safety
+        self._services: dict[str, _Counted] = {}
+        self._watched = 0
+        self._proofs = 0
+        self._sweep_at = 0.0
+        self._suspect: set[str] = set()
+        self._down: set[str] = set()
+        self._moved: dict[str, float] = {}
+        self._next_turn = 0.0
+
+    def watch(self, service: str, fresh: Mapping[str, float]) -> None:
+        """Counts these members of a service from now on; `fresh` is how long a look of each counts, in seconds."""
+        self.forget(service)
+        counted = self._services[service] = _Counted()
+        counted.paths = {member: _Path(counted, seconds) for member, seconds in fresh.items()}
+
+    def watch_service(self, settings: ServiceSettings) -> None:
+        """Counts a service's members by its own pace: two intervals and the look under way (SEMANTICS section 4)."""
+        self.watch(settings.name, {m.name: 2 * m.probe.interval_s + m.probe.timeout_s for m in settings.members})
+        self._services[settings.name].follows = settings.follows
+
+    def forget(self, service: str) -> None:
+        """Counts this service no more."""
+        counted = self._services.pop(service, None)
+        if counted is not None:
+            for path in counted.paths.values():
+                self._count(path, watched=False, proves=False)
+        self._suspect.discard(service)
+        self._down.discard(service)
+        self._moved.pop(service, None)
+
+    def saw(self, service: str, look: ProbeResult) -> None:
+        """A look has come in; a void one says nothing about the path."""
+        counted = self._services.get(service)
+        path = counted.paths.get(look.member) if counted is not None else None
+        if path is None or look.void:
+            return
+        path.until = look.ended + path.fresh_s
+        path.good = look.good
+        replied = look.reason not in SILENT
+        if path.watched and path.said.get(look.page) is replied:
+            return
+        path.said[look.page] = replied
+        self._count(path, watched=True, proves=any(path.said.values()))
+
+    def update(self, settings: ServiceSettings, before: State, state: State, now: float) -> None:
+        """What a service has come to believe: is its active suspect, down, or has it just moved by itself?"""
+        name, case = settings.name, Case(settings, state, now)
+        counted = self._services[name]
+        suspect, down = case.suspect(), case.active_down()
+        counted.site = (settings.member(case.active).site or "") if case.active in settings.names else ""
+        (self._suspect.add if suspect else self._suspect.discard)(name)
+        (self._down.add if down else self._down.discard)(name)
+        move = state.saved.move
+        if state.saved.epoch != before.saved.epoch and move is not None and move.trigger == "auto":
+            self._moved[name] = now
+        if not down:
+            counted.wanting_since = counted.turn_at = None
+        elif counted.wanting_since is None:
+            counted.wanting_since = now
+
+    def of(self, service: str, now: float) -> Around:
+        """The surroundings of one service now."""
+        if now >= self._sweep_at:
+            self._sweep(now)
+        counted = self._services[service]
+        mass, at = self._mass(counted, now) if self._suspect or self._down else ("open", 0.0)
+        cut = self._cut() if self.safety.sites else frozenset()
+        leader = self._services.get(counted.follows) if counted.follows else None
+        site = leader.site if leader is not None else ""
+        return Around(self._proofs - counted.proofs, self._watched - counted.watched, mass, at, cut, followed_site=site)
+
+    def _count(self, path: _Path, *, watched: bool, proves: bool) -> None:
+        """Moves one path between the sums."""
+        counted, d_watched, d_proofs = path.service, watched - path.watched, proves - path.proves
+        counted.watched += d_watched
+        counted.proofs += d_proofs
+        self._watched += d_watched
+        self._proofs += d_proofs
+        path.watched, path.proves = watched, proves
+
+    def _sweep(self, now: float) -> None:
+        """Lets go of votes that nobody renewed."""
+        soonest = now + 60.0
+        for counted in self._services.values():
+            for path in counted.paths.values():
+                if not path.watched:
+                    continue
+                if path.until < now:
+                    path.said.clear()
+                    path.good = False
+                    self._count(path, watched=False, proves=False)
+                else:
+                    soonest = min(soonest, path.until)
+        self._sweep_at = max(soonest, now + _SWEEP_S)
+        window = self.safety.mass_move.window_s
+        self._moved = {name: at for name, at in self._moved.items() if now - at <= window}
+
+    def _mass(self, counted: _Counted, now: float) -> tuple[str, float]:
+        """What a move of this service is to do now: "open", "hold", or "wait" until an instant."""
+        rule, services = self.safety.mass_move, len(self._services) - (CANARIES in self._services)
+        recent = {name for name, at in self._moved.items() if now - at <= rule.window_s}
+        certain = self._down | recent
+        verdict = mass_verdict(len(certain), services, rule)
+        if verdict == "stagger":
+            return self._turn(counted, now)
+        if verdict != "open":
+            return verdict, 0.0
+        since = now if counted.wanting_since is None else counted.wanting_since
+        if mass_verdict(len(certain | self._suspect), services, rule) != "open" and now - since < rule.window_s:
+            return "wait", now + _ASK_AGAIN_S
+        return "open", 0.0
+
+    def _turn(self, counted: _Counted, now: float) -> tuple[str, float]:
+        """A staggered wave: each service is given one turn, and keeps it. Only who wants to move draws one."""
+        if counted.wanting_since is None:
+            return "wait", now + _ASK_AGAIN_S
+        if counted.turn_at is None:
+            counted.turn_at = self._next_turn = max(now, self._next_turn + STAGGER_S)
+        return ("open", 0.0) if now >= counted.turn_at else ("wait", counted.turn_at)
+
+    def _cut(self) -> frozenset[str]:
+        """Sites that have canaries, all of which freshly fail."""
+        counted = self._services.get(CANARIES)
+        if counted is None:
+            return frozenset()
+        return frozenset(site for site, names in self.safety.sites.items() if names and all(self._fails(counted, name) for name in names))
+
+    def _fails(self, counted: _Counted, name: str) -> bool:
+        path = counted.paths.get(name)
+        return path is not None and path.watched and not path.good

@@ -1,0 +1,61 @@
+"""What waits for a service's loop while it saves, in order and bounded.
+
+When it is full, ticks go first, then the oldest looks: the next tick and the next look say the same. Commands, and what actuators tell, are
+never dropped; they are few, because those who send them wait for the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from lbctl.model.commands import Reply
+from lbctl.model.events import Event, Tick
+from lbctl.model.looks import ProbeResult
+
+LIMIT = 256
+
+Waiting = tuple[Event, "asyncio.Future[Reply] | None"]
+
+
+class Inbox:
+    """A queue of events, each with the future of whoever waits for its reply. `dropped` counts what a full one let go of."""
+
+    __slots__ = ("_events", "dropped")
+
+    def __init__(self) -> None:
+        self._events: deque[Waiting] = deque()
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def put(self, event: Event, future: asyncio.Future[Reply] | None = None) -> None:
+        """At the end; may drop something older, or the event itself where it is a tick."""
+        if len(self._events) >= LIMIT:
+            if isinstance(event, Tick):
+                self.dropped += 1
+                return
+            self._drop()
+        self._events.append((event, future))
+
+    def put_back(self, event: Event, future: asyncio.Future[Reply] | None) -> None:
+        """At the front: it is to be judged again before anything else."""
+        self._events.appendleft((event, future))
+
+    def pop(self) -> Waiting:
+        return self._events.popleft()
+
+    def clear(self) -> list[Waiting]:
+        """Empties it; returns what was there."""
+        left = list(self._events)
+        self._events.clear()
+        return left
+
+    def _drop(self) -> None:
+        for kind in (Tick, ProbeResult):
+            for position, (event, _) in enumerate(self._events):
+                if isinstance(event, kind):
+                    del self._events[position]
+                    self.dropped += 1
+                    return

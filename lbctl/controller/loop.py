@@ -1,0 +1,270 @@
+"""One per service: event → decide → invariants → save → publish → looks, notes, reply. One turn at a time.
+
+A loop is not a task. An event that changes nothing durable (nearly every look) is decided at once, in the call that brings it, so that ten
+thousand members cost ten thousand calls and no scheduling. Only a save makes a turn wait; meanwhile events gather in the inbox and are
+taken in order when it is over.
+
+* Save, then act: nothing is published, told or answered before the store has said yes.
+* A save that fails has not happened: the decision's belief is kept where it moves nothing, its durable half is not, the policy hears
+  `SaveFailed`, and the store is tried again from time to time. A save that was overtaken (`StaleRevision`) is judged again by what is there.
+* A full inbox drops ticks, then looks: the next ones say the same. Commands and outcomes of actuators are never dropped.
+* A broken invariant ends acting for this service, for good: what is published stays, a human is paged (`halted`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lbctl import policy
+from lbctl.controller.convergence import Convergence
+from lbctl.controller.inbox import Inbox
+from lbctl.controller.reconciler import Reconciler
+from lbctl.controller.steps import steps_of
+from lbctl.controller.tools import Tools
+from lbctl.controller.wake import Alarm
+from lbctl.errors import InvariantBroken, StaleRevision, StoreUnavailable
+from lbctl.model.commands import Code, Command, Reply
+from lbctl.model.decision import Decision, Step
+from lbctl.model.events import Applied, Event, Reloaded, SaveFailed, Started, Tick, Verified
+from lbctl.model.looks import ProbeResult
+from lbctl.model.settings import ServiceSettings
+from lbctl.model.state import State
+from lbctl.policy.invariants import check
+
+_STORE_AGAIN_S = 5.0
+"""How often a store that failed is tried anew while nothing else wants saving."""
+_OVERTAKEN_MAX = 5
+
+Waiter = asyncio.Future[Reply]
+
+
+class ServiceLoop:
+    """The one that decides for one service. `halted`: why it acts no more, empty while it does."""
+
+    def __init__(self, settings: ServiceSettings, state: State, tools: Tools, reconcilers: Mapping[str, Reconciler]) -> None:
+        self.settings = settings
+        self.state = state
+        self.halted = ""
+        self.reconcilers = reconcilers
+        self._tools = tools
+        self._inbox = Inbox()
+        self._busy = False
+        self._closed = False
+        self._overtaken = 0
+        self._restless = True
+        self._fast: frozenset[tuple[str, str]] = frozenset()
+        self._moving: Convergence | None = None
+        self._verified: list[tuple[int, asyncio.Future[bool]]] = []
+        self._alarm = Alarm(tools.clock, self._tick)
+
+    def post(self, event: Event) -> None:
+        """Something has happened. Decided at once, or after the save that is under way."""
+        self._put(event, None)
+
+    def ask(self, event: Event) -> Waiter:
+        """Somebody wants an answer: a command, or new settings. The reply comes when it is decided and saved."""
+        future: Waiter = asyncio.get_running_loop().create_future()
+        self._put(event, future)
+        return future
+
+    def verified(self, epoch: int) -> asyncio.Future[bool]:
+        """Comes true when every actuator has been seen to show this epoch or a later one."""
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._verified.append((epoch, future))
+        self._tell_verified()
+        return future
+
+    def close(self) -> None:
+        """No more decisions. What waits is told so; what is published stays."""
+        self._closed = True
+        self._alarm.cancel()
+        for _, future in self._inbox.clear():
+            _answer(future, Reply(Code.ERROR, "lbctl is stopping; nothing was done"))
+        for _, waiting in self._verified:
+            waiting.cancel()
+
+    def _tick(self) -> None:
+        self._put(Tick(), None)
+
+    def _put(self, event: Event, future: Waiter | None) -> None:
+        if self._closed or self.halted:
+            _answer(future, Reply(Code.ERROR, self.halted or "lbctl is stopping; nothing was done"))
+            return
+        dropped = self._inbox.dropped
+        self._inbox.put(event, future)
+        if self._inbox.dropped != dropped:
+            self._tools.counts.dropped["inbox"] += 1
+        self._drain()
+
+    def _drain(self) -> None:
+        while len(self._inbox) and not self._busy:
+            event, future = self._inbox.pop()
+            self._busy = True
+            fallen = self._tools.supervisor.guard(f"service {self.settings.name}", self._turn, event, future)
+            if fallen is not None:
+                self._fell(fallen, event, future)
+
+    def _turn(self, event: Event, future: Waiter | None) -> None:
+        tools, before = self._tools, self.state
+        now = tools.clock.now()
+        around = tools.around.of(self.settings.name, now)
+        decision = policy.decide(self.settings, before, event, now, around)
+        check(self.settings, before, decision, event, now)
+        steps = steps_of(before, decision, event, now)
+        after = decision.state.saved
+        trial = bool(before.unsaved) and isinstance(event, Tick)
+        if trial or (after is not before.saved and after != before.saved):
+            tools.supervisor.task(f"save {self.settings.name}", self._save(event, decision, steps, now, future))
+            return
+        tools.journal.write(steps)
+        self._accept(event, decision, decision.state, now, future)
+        self._busy = False
+
+    async def _save(self, event: Event, decision: Decision, steps: Sequence[Step], now: float, future: Waiter | None) -> None:
+        """The only wait in a turn. `_busy` stays set until it is over, however it ends."""
+        tools, decided = self._tools, self._tools.clock.now()
+        try:
+            revision = await tools.store.save(decision.state.saved, expected=self.state.revision, steps=steps)
+            self._overtaken = 0
+            tools.journal.stored(steps)
+            if decision.state.saved.epoch != self.state.saved.epoch:
+                self._moving = Convergence.begin(decision.state.saved.epoch, now, decided - now, self.reconcilers)
+                self._moving.saved(tools.clock.now())
+            self._accept(event, decision, replace(decision.state, revision=revision, unsaved=""), now, future)
+        except StaleRevision as error:
+            await self._overtake(event, decision, future, error)
+        except StoreUnavailable as error:
+            self._not_saved(event, decision, future, str(error))
+        finally:
+            self._busy = False
+            if not self._closed:
+                self._drain()
+
+    async def _overtake(self, event: Event, decision: Decision, future: Waiter | None, error: StaleRevision) -> None:
+        """Somebody saved first: read what is there and judge again. A state that is gone from the disk is written anew from ours."""
+        self._overtaken += 1
+        if self._overtaken > _OVERTAKEN_MAX:
+            self._not_saved(event, decision, future, str(error))
+            return
+        loaded = await self._tools.store.load(self.settings.name)
+        self.state = replace(self.state, saved=loaded.saved or self.state.saved, revision=loaded.revision)
+        self._inbox.put_back(event, future)
+
+    def _not_saved(self, event: Event, decision: Decision, future: Waiter | None, detail: str) -> None:
+        """Nothing was decided (H26). What was seen is kept, unless the decision was a move: then it left nothing at all."""
+        before, now = self.state, self._tools.clock.now()
+        moved = decision.state.saved.epoch != before.saved.epoch or isinstance(event, Command)
+        kept = before if moved else replace(decision.state, saved=before.saved)
+        told = policy.decide(self.settings, kept, SaveFailed(detail), now, self._tools.around.of(self.settings.name, now))
+        silent = told.state.saved != before.saved
+        self.state = replace(kept, unsaved=detail) if silent else told.state
+        if silent and not before.unsaved:
+            text = f"decisions cannot be saved, so none is taken: {detail}"
+            self._tools.journal.write([Step(at=now, service=self.settings.name, kind="NotSaved", text=text, data={"page": True})])
+        elif not silent:
+            self._tools.journal.write(steps_of(before, told, SaveFailed(detail), now))
+        self._alarm.set(now + _STORE_AGAIN_S, now)
+        self._tools.journal.store_problem = detail
+        _answer(future, Reply(Code.ERROR, f"it could not be saved, so nothing was done: {detail}"))
+
+    def _accept(self, event: Event, decision: Decision, state: State, now: float, future: Waiter | None) -> None:
+        """The decision stands: believe it, and let it have its effects."""
+        before, self.state = self.state, state
+        if isinstance(event, Reloaded) and decision.reply is not None and decision.reply.code is Code.DONE:
+            self.settings = event.settings
+        self._count(event, decision, before)
+        wake = decision.wake_at if not state.unsaved else min(decision.wake_at or now + _STORE_AGAIN_S, now + _STORE_AGAIN_S)
+        self._alarm.set(wake, now)
+        if self._restless or not _is_quiet(event, decision, before, state):
+            self._effects(before, now)
+        if state.saved.active != before.saved.active or isinstance(event, Started):
+            self._tools.moved(self.settings, state.saved.active)
+        for member, page in decision.looks:
+            self._tools.eyes.look_now(self.settings.name, member, page)
+        if isinstance(event, (Applied, Verified)):
+            self._follow(event, now)
+        _answer(future, decision.reply)
+
+    def _effects(self, before: State, now: float) -> None:
+        """Level: what should be published, how fast to look, what the others should know."""
+        tools, settings, state = self._tools, self.settings, self.state
+        tools.around.update(settings, before, state, now)
+        fast = policy.fast_pages(settings, state)
+        if fast != self._fast:
+            self._fast = fast
+            tools.eyes.pace(settings.name, fast)
+        wanted = policy.desired(settings, state, now)
+        self._restless = bool(fast) or (wanted is not None and wanted.ttl_cap_s is not None)
+        correct = policy.upkeep(settings, state, now)
+        for name, reconciler in self.reconcilers.items():
+            if wanted is None:
+                reconciler.leave()
+            else:
+                known = state.actuators.get(name)
+                reconciler.want(wanted, correct=correct, verified=known.verified if known is not None else 0)
+
+    def _follow(self, event: Applied | Verified, now: float) -> None:
+        """Times a move on its way to the last place, and tells those who wait for it."""
+        moving = self._moving
+        if moving is not None and isinstance(event, Applied):
+            moving.applied(event.actuator, event.epoch, now)
+        if moving is not None and isinstance(event, Verified):
+            stages = moving.verified(event.actuator, event.epoch, now)
+            if stages is not None:
+                self._converged(moving.epoch, stages, now)
+        self._tell_verified()
+
+    def _converged(self, epoch: int, stages: Mapping[str, float], now: float) -> None:
+        self._moving = None
+        counts, name = self._tools.counts, self.settings.name
+        counts.converged(name, stages["total"])
+        for stage in ("decide", "save", "apply", "verify"):
+            counts.stage(stage, stages[stage])
+        text = f"epoch {epoch} is seen everywhere, {stages['total'] * 1000:.1f} ms after the decision"
+        data = {"stages": {stage: round(seconds, 6) for stage, seconds in stages.items()}}
+        self._tools.journal.write([Step(at=now, service=name, kind="converged", text=text, epoch=epoch, revision=self.state.revision, data=data)])
+
+    def _tell_verified(self) -> None:
+        ledger = self.state.actuators
+        seen = min((ledger[name].verified if name in ledger else 0 for name in self.reconcilers), default=self.state.saved.epoch)
+        for epoch, future in self._verified:
+            if seen >= epoch and not future.done():
+                future.set_result(True)
+        self._verified = [(epoch, future) for epoch, future in self._verified if not future.done()]
+
+    def _count(self, event: Event, decision: Decision, before: State) -> None:
+        counts, name = self._tools.counts, self.settings.name
+        if isinstance(event, ProbeResult):
+            counts.looks["void" if event.void else "good" if event.good else "bad"] += 1
+            if not event.good and not event.void:
+                counts.probe_failures[name, event.member, event.page, event.reason.value] += 1
+        for note in decision.notes:
+            if note.kind == "moved":
+                counts.failovers[name, str(note.evidence.get("source", "")), note.member, str(note.evidence.get("trigger", ""))] += 1
+            elif note.kind == "would-failover":
+                counts.would_failover[name] += 1
+
+    def _fell(self, fallen: BaseException, event: Event, future: Waiter | None) -> None:
+        """The turn is void. After a broken invariant there is no next one."""
+        self._busy = False
+        now, name = self._tools.clock.now(), self.settings.name
+        kind, text = "policy-fell", f"an event could not be judged and is void: {type(fallen).__name__}: {fallen}"
+        if isinstance(fallen, InvariantBroken):
+            kind, text = "invariant-broken", f"lbctl acts no more for {name}: {fallen}"
+            self.halted = text
+            self._alarm.cancel()
+        data = {"event": type(event).__name__, "page": True}
+        self._tools.journal.write([Step(at=now, service=name, kind=kind, text=text, epoch=self.state.saved.epoch, data=data)])
+        _answer(future, Reply(Code.ERROR, text))
+
+
+def _is_quiet(event: Event, decision: Decision, before: State, after: State) -> bool:
+    """A good look at a service where nothing else is going on: nothing to publish, to pace or to tell."""
+    return isinstance(event, ProbeResult) and event.good and not decision.notes and not decision.looks and after.saved is before.saved
+
+
+def _answer(future: Waiter | None, reply: Reply | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(reply or Reply(Code.DONE, "done"))

@@ -1,0 +1,122 @@
+"""The journal's lines: what was heard, what was decided, what people asked for and were told.
+
+Enough to tell the story, and to decide it again under other settings (`replay`): every command, every outcome of an actuator, every change of
+what a page says with how often it had said the same before. A look that says what the one before it said is no line; ten thousand members
+that are well write nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from typing import Any
+
+from lbctl.model.commands import Command, Reply, Shown
+from lbctl.model.decision import Decision, Note, Step
+from lbctl.model.events import Applied, ApplyFailed, ClockStepped, Drifted, Event, Reloaded, Started, Verified
+from lbctl.model.looks import ProbeResult
+from lbctl.model.state import PageSight, Saved, State
+
+NOTHING_SEEN = PageSight()
+
+
+def steps_of(before: State, decision: Decision, event: Event, now: float) -> list[Step]:
+    """The lines of one turn, in the order in which they are to be read: what was heard, what followed, what was answered."""
+    after = decision.state.saved
+    lines = [*_heard(before, event), *(_noted(note) for note in decision.notes)]
+    if after is not before.saved and after != before.saved and not decision.notes:
+        lines.append(("saved", decision.reason, "lbctl", {}))
+    if isinstance(event, Command) and decision.reply is not None:
+        lines.append(_answered(event, decision.reply))
+    if not lines:
+        return []
+    changed = changes(before.saved, after)
+    revision = before.revision + bool(changed)
+    made = [Step(at=now, service=after.service, kind=kind, text=text, by=by, epoch=after.epoch, revision=revision, data=data)
+            for kind, text, by, data in lines]
+    if changed:
+        last = made[-1]
+        made[-1] = Step(at=now, service=last.service, kind=last.kind, text=last.text, by=last.by, epoch=last.epoch, revision=revision,
+                        data={**last.data, "saved": changed})
+    return made
+
+
+_Line = tuple[str, str, str, dict[str, Any]]
+
+
+def _heard(before: State, event: Event) -> Iterator[_Line]:
+    if isinstance(event, ProbeResult):
+        yield from _looked(before, event)
+    elif isinstance(event, Started):
+        yield "started", f"started; {_all_shown(event.shown)}", "", {"shown": [plain(item) for item in event.shown], "revision": before.revision}
+    elif isinstance(event, Applied):
+        yield "applied", f"{event.actuator} took epoch {event.epoch}", "", {"actuator": event.actuator}
+    elif isinstance(event, Verified):
+        yield "read-back", f"{event.actuator} shows epoch {event.epoch} everywhere", "", {"actuator": event.actuator}
+    elif isinstance(event, ApplyFailed):
+        known = before.actuators.get(event.actuator)
+        if known is None or known.error_reason != event.reason:
+            yield "apply-failed", f"{event.actuator}: {event.detail}", "", {"actuator": event.actuator, "reason": event.reason}
+    elif isinstance(event, Drifted):
+        yield "drifted", f"{event.actuator}: {event.detail}", "", {"actuator": event.actuator}
+    elif isinstance(event, Reloaded):
+        yield "reloaded", f"new settings, by {event.by or 'a signal'}", event.by, {"settings": plain(event.settings)}
+    elif isinstance(event, ClockStepped):
+        yield "clock-stepped", f"the wall clock moved by {event.seconds:+.1f} s", "", {"seconds": event.seconds}
+
+
+def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
+    """A line where the page says something else than it did; `before` counts what it replaces."""
+    sight = before.members[look.member].pages.get(look.page, NOTHING_SEEN) if look.member in before.members else NOTHING_SEEN
+    last = sight.last
+    if last is not None and (last.verdict, last.reason) == (look.verdict, look.reason) and bool(look.void) == bool(sight.voided):
+        return
+    said = "void: " + look.void if look.void else look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
+    data: dict[str, Any] = {
+        "member": look.member, "page": look.page, "verdict": look.verdict.value, "reason": look.reason.value,
+        "started": look.started, "ended": look.ended, "detail": look.detail, "void": look.void,
+    }
+    if last is not None:
+        data["before"] = {"verdict": last.verdict.value, "reason": last.reason.value, "count": max(sight.good_run, sight.bad_run),
+                          "last_started": last.started, "last_ended": last.ended}
+    yield "look", f"{look.member} {look.page}: {said}{f': {look.detail}' if look.detail and not look.good else ''}", "", data
+
+
+def _noted(note: Note) -> _Line:
+    data: dict[str, Any] = {"evidence": plain(note.evidence)} if note.evidence else {}
+    if note.member:
+        data["member"] = note.member
+    if note.page:
+        data["page"] = True
+    return note.kind, note.text, note.by, data
+
+
+def _answered(command: Command, reply: Reply) -> _Line:
+    verb = type(command).__name__
+    asked = {field.name: plain(getattr(command, field.name)) for field in fields(command) if field.name not in ("service", "by")}
+    data = {"command": {"verb": verb, **asked}, "code": int(reply.code), "rule": reply.rule, "evidence": plain(reply.evidence)}
+    return "command", f"{verb}: {reply.message}", command.by, data
+
+
+def _all_shown(shown: tuple[Shown, ...]) -> str:
+    return ", ".join(f"{s.actuator} shows {'+'.join(s.members) or ('nothing' if s.nothing else s.detail or 'nothing known')}" for s in shown)
+
+
+def changes(before: Saved, after: Saved) -> dict[str, Any]:
+    """The saved fields that became different, as JSON can say them."""
+    if before is after:
+        return {}
+    return {f.name: plain(getattr(after, f.name)) for f in fields(after) if getattr(before, f.name) != getattr(after, f.name)}
+
+
+def plain(value: Any) -> Any:
+    """Frozen values as what JSON knows."""
+    if isinstance(value, (frozenset, set)):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+        return plain(asdict(value))
+    return value

@@ -1,0 +1,141 @@
+"""Runs the loops, and is the only place that catches what nobody expected (H55).
+
+A loop that falls is started again with a growing pause; whatever else falls is told and left where it was. A loop proves that it lives by
+beating its `Heart`; the watchdog of the operating system is fed only while every critical heart is on time, so that a task that died
+silently or waits for ever restarts the whole process instead of going unnoticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from lbctl.clock import Clock
+
+log = structlog.get_logger()
+_PAUSE_S, _PAUSE_MAX_S = 0.1, 5.0
+"""Before the first restart of a loop, and the longest."""
+_STEADY_S = 60.0
+"""A loop that ran so long had recovered: its next pause is the first again."""
+
+Fault = Callable[[str, Exception], None]
+
+
+class Heart:
+    """One loop's sign of life. `limit_s` is how long it may be silent."""
+
+    __slots__ = ("_clock", "critical", "last", "limit_s", "name")
+
+    def __init__(self, name: str, clock: Clock, limit_s: float, *, critical: bool) -> None:
+        self.name = name
+        self.limit_s = limit_s
+        self.critical = critical
+        self._clock = clock
+        self.last = clock.now()
+
+    def beat(self) -> None:
+        self.last = self._clock.now()
+
+    @property
+    def late(self) -> bool:
+        return self._clock.now() - self.last > self.limit_s
+
+
+class Fallen:
+    """What was caught, None while nothing was."""
+
+    __slots__ = ("error",)
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+
+class Supervisor:
+    """Keeps a reference to everything that runs. `on_fault` is told of each surprise; it must not raise."""
+
+    def __init__(self, clock: Clock, on_fault: Fault | None = None) -> None:
+        self.clock = clock
+        self.on_fault = on_fault
+        self.faults: Counter[str] = Counter()
+        self._hearts: dict[str, Heart] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, name: str, loop: Callable[[Heart], Awaitable[None]], *, critical: bool = True, limit_s: float = 30.0) -> None:
+        """Runs a loop for ever, again after each fall. Returning ends it."""
+        self._keep(self._again(name, loop, self.heart(name, limit_s, critical=critical)), name)
+
+    def heart(self, name: str, limit_s: float, *, critical: bool = True) -> Heart:
+        """A heart for something that beats without being a loop of this supervisor's."""
+        heart = self._hearts[name] = Heart(name, self.clock, limit_s, critical=critical)
+        return heart
+
+    def task(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Runs something with an end, once."""
+        return self._keep(self.attempt(name, work), name)
+
+    def guard(self, name: str, call: Callable[..., Any], *args: Any) -> Exception | None:
+        """Calls something that may fall; tells and returns what it raised."""
+        fallen = Fallen()
+        with self._catch(name, fallen):
+            call(*args)
+        return fallen.error
+
+    async def attempt(self, name: str, work: Awaitable[Any]) -> Exception | None:
+        """Awaits something that may fall; tells and returns what it raised."""
+        fallen = Fallen()
+        with self._catch(name, fallen):
+            await work
+        return fallen.error
+
+    def late(self) -> list[str]:
+        """The critical loops that have not beaten in time."""
+        return [heart.name for heart in self._hearts.values() if heart.critical and heart.late]
+
+    async def stop(self) -> None:
+        """Cancels everything and waits for it."""
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._hearts.clear()
+
+    def _keep(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _again(self, name: str, loop: Callable[[Heart], Awaitable[None]], heart: Heart) -> None:
+        pause = _PAUSE_S
+        while True:
+            began = self.clock.now()
+            if await self.attempt(name, loop(heart)) is None:
+                del self._hearts[name]
+                return
+            if self.clock.now() - began > _STEADY_S:
+                pause = _PAUSE_S
+            await self.clock.sleep(pause)
+            pause = min(pause * 2, _PAUSE_MAX_S)
+
+    @contextmanager
+    def _catch(self, name: str, fallen: Fallen) -> Iterator[None]:
+        """The one place (see above)."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 here and nowhere else
+            fallen.error = error
+            self._tell(name, error)
+
+    def _tell(self, name: str, error: Exception) -> None:
+        self.faults[name] += 1
+        last = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f"{last[0].filename.rpartition('/')[2]}:{last[0].lineno}" if last else ""
+        log.error("fell", loop=name, error=f"{type(error).__name__}: {error}", where=where, times=self.faults[name])
+        if self.on_fault is not None:
+            self.on_fault(name, error)
