@@ -47,8 +47,9 @@ class Context:
         return "" if path.is_file() and os.access(path, os.R_OK) else f"{path} cannot be read"
 
     def problem(self, complaint: Complaint) -> Problem:
-        """A complaint with its place."""
-        return Problem(str(self.document.place(complaint.path)), dotted(complaint.path), complaint.message, complaint.hint)
+        """A complaint with its place: of a block its key, of a plain value the value."""
+        place = self.document.place(complaint.path, key=isinstance(self.document.value(complaint.path), (dict, list)))
+        return Problem(str(place), dotted(complaint.path), complaint.message, complaint.hint)
 
 
 def canary(text: str, site: str = "") -> Canary:

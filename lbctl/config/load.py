@@ -53,6 +53,14 @@ class Document:
     hidden: set[ValuePath] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
+    def value(self, path: ValuePath) -> Any:
+        """What stands at `path`; None where nothing does."""
+        found: Any = self.values
+        for part in path:
+            inside = (isinstance(found, dict) and part in found) or (isinstance(found, list) and isinstance(part, int) and part < len(found))
+            found = found[part] if inside else None
+        return found
+
     def place(self, path: ValuePath, *, key: bool = False) -> Place:
         """Where the value (or its key) stands; the nearest one above it that is in the file where it is not."""
         while path:

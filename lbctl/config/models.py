@@ -48,7 +48,7 @@ class Controller(Model):
     """Unique among replicas; the host's name by default."""
     state: Text = "/var/lib/lbctl/state.db"
     """A file (SQLite), or `etcd://HOST:PORT,…/PREFIX` for several controllers."""
-    journal: Journal = Journal()
+    journal: Annotated[Journal, optional_block(Journal)] = Journal()
     """How much history is kept."""
     quorum: Count = 1
     """Observers that must agree that a member failed."""
@@ -128,7 +128,7 @@ class MassMove(Model):
 class Safety(Model):
     """Rules across services."""
 
-    mass_move: MassMove = MassMove()
+    mass_move: Annotated[MassMove, optional_block(MassMove)] = MassMove()
     """Many moves at once."""
     canaries: tuple[Text, ...] = ()
     """URLs or addresses that must answer, or the controller considers itself cut off."""

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+
 from lbctl.config.services import File
+
+
+class _Generator(GenerateJsonSchema):
+    """Defaults that are whole blocks are left out: they are the defaults of their keys."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of a configuration file, as it is written."""
-    made = File.model_json_schema(mode="validation")
+    made = File.model_json_schema(mode="validation", schema_generator=_Generator)
     made["properties"]["include"] = {
         "description": "Files (patterns) that hold more `services`.",
         "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
