@@ -18,6 +18,7 @@ from lbctl.statuspage import escaped
 HEAD_BYTES_MAX = 16 * 1024
 BODY_BYTES_MAX = 64 * 1024
 FIELDS_MAX = 100
+INTERIM_MAX = 10
 _CHUNK_LINE_MAX = 1024
 
 _STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?\r\n"
@@ -50,7 +51,7 @@ class Reply(NamedTuple):
 class ReplyReader:
     """Reads one reply. `feed` and `end` return None while more is needed; after they returned something the reader is finished."""
 
-    __slots__ = ("_body", "_buffer", "_expected", "_need", "_read", "_scanned", "_spent", "date", "reusable", "status", "suspicious")
+    __slots__ = ("_body", "_buffer", "_expected", "_interim", "_need", "_read", "_scanned", "_spent", "date", "reusable", "status", "suspicious")
 
     def __init__(self, expected: frozenset[int]) -> None:
         self._expected = expected
@@ -58,6 +59,7 @@ class ReplyReader:
         self._body: bytearray | None = None
         self._read = _head
         self._scanned = 0
+        self._interim = 0
         self._spent = 0
         self._need = 0
         self.status: int | None = None
@@ -84,6 +86,24 @@ class ReplyReader:
 
 
 def _head(reader: ReplyReader) -> Reply | Flaw | None:
+    """The first head that is not an interim reply's; those are skipped (RFC 9110 section 15.2), a few of them."""
+    while True:
+        found = _whole_head(reader)
+        if not isinstance(found, re.Match):
+            return found
+        status, end = int(found[2]), found.end()
+        if status >= 200:
+            flaw = _accept(reader, status, found[1] == b"1", found[3])
+            del reader._buffer[:end]
+            return flaw or reader._read(reader)
+        reader._interim += 1
+        if status == 101 or reader._interim > INTERIM_MAX:
+            return Flaw(Reason.MALFORMED, "a change of protocol that nobody asked for" if status == 101 else "interim replies without end")
+        del reader._buffer[:end]
+        reader._scanned = 0
+
+
+def _whole_head(reader: ReplyReader) -> re.Match[bytes] | Flaw | None:
     buffer = reader._buffer
     end = buffer.find(b"\r\n\r\n", reader._scanned)
     if end < 0:
@@ -91,17 +111,8 @@ def _head(reader: ReplyReader) -> Reply | Flaw | None:
         return _early_flaw(buffer)
     if end > HEAD_BYTES_MAX:
         return Flaw(Reason.TOO_LARGE, f"a head of more than {HEAD_BYTES_MAX} bytes")
-    head = _HEAD.match(buffer)
-    if head is None or head.end() != end + 4:
-        return Flaw(Reason.MALFORMED, "not an HTTP/1 head: " + escaped(bytes(buffer[:60]).decode("latin-1")))
-    status = int(head[2])
-    if 100 <= status < 200:
-        return _interim(reader, status, end + 4)
-    flaw = _accept(reader, status, head[1] == b"1", bytes(head[3]))
-    if flaw is not None:
-        return flaw
-    del buffer[: end + 4]
-    return reader._read(reader)
+    head = _HEAD.match(bytes(buffer[: end + 4]))
+    return head or Flaw(Reason.MALFORMED, "not an HTTP/1 head: " + escaped(bytes(buffer[:60]).decode("latin-1")))
 
 
 def _early_flaw(buffer: bytearray) -> Flaw | None:
@@ -112,18 +123,6 @@ def _early_flaw(buffer: bytearray) -> Flaw | None:
     if len(buffer) > HEAD_BYTES_MAX:
         return Flaw(Reason.TOO_LARGE, f"a head of more than {HEAD_BYTES_MAX} bytes")
     return None
-
-
-def _interim(reader: ReplyReader, status: int, end: int) -> Reply | Flaw | None:
-    """An interim reply is skipped (RFC 9110 section 15.2), a few of them: their bytes count with the head's."""
-    reader._spent += end
-    if status == 101:
-        return Flaw(Reason.MALFORMED, "a change of protocol that nobody asked for")
-    if reader._spent > HEAD_BYTES_MAX:
-        return Flaw(Reason.TOO_LARGE, "interim replies without end")
-    del reader._buffer[:end]
-    reader._scanned = 0
-    return _head(reader)
 
 
 def _accept(reader: ReplyReader, status: int, modern: bool, fields: bytes) -> Flaw | None:
@@ -206,8 +205,10 @@ def _chunks(reader: ReplyReader) -> Reply | Flaw | None:
         elif not line:
             more = len(buffer) > at
             return Flaw(Reason.MALFORMED, "more bytes after the last chunk") if more else Reply(reader.status or 0, bytes(body))
-        elif not _TRAILER.fullmatch(line + b"\r\n") or _over(reader, len(line)):
+        elif not _TRAILER.fullmatch(line + b"\r\n"):
             return Flaw(Reason.MALFORMED, "a trailer that is no header field")
+        elif _over(reader, len(line) + 2):
+            return _too_large()
     del buffer[:at]
     return None
 
@@ -217,7 +218,7 @@ def _chunk_size(reader: ReplyReader, line: bytes) -> Flaw | None:
     if found is None:
         return Flaw(Reason.MALFORMED, "not a chunk size: " + escaped(line[:60].decode("latin-1")))
     size = int(found[1], 16)
-    if _over(reader, size + len(line)):
+    if _over(reader, size + len(line) + 2):
         return _too_large()
     reader._need = size or -2
     return None
