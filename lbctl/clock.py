@@ -45,6 +45,11 @@ class SystemClock:
         await asyncio.sleep(max(seconds, 0))
 
 
+def monotonic_us() -> int:
+    """The kernel's monotonic clock in microseconds: what systemd wants with `RELOADING=1` (sd_notify(3))."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
 class LoopClock:
     """Time as the event loop has it: the virtual clock of the tests, where a sleep of an hour ends at once.
 

@@ -71,10 +71,13 @@ class Document:
         return self.places.get((), Place(str(self.file)))
 
 
-def load(file: Path, environ: Mapping[str, str] | None = None) -> Document:
-    """Reads `file` and what it includes. Raises `ConfigError` where nothing can be read at all; everything else is in `problems`."""
+def load(file: Path, environ: Mapping[str, str] | None = None, *, text: str | None = None) -> Document:
+    """Reads `file` (or `text` in its place) and what it includes.
+
+    Raises `ConfigError` where nothing can be read at all; everything else is in `problems`.
+    """
     document = Document(file)
-    reader = _Reader(document, os.environ if environ is None else environ)
+    reader = _Reader(document, os.environ if environ is None else environ, text)
     values = reader.read(file, ())
     if isinstance(values, dict):
         document.values = values
@@ -118,11 +121,17 @@ def _add_services(document: Document, reader: _Reader, part: Document) -> None:
     document.hidden |= part.hidden
 
 
+def _raw(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(FILE_BYTES_MAX + 1)
+
+
 class _Reader:
     """Walks the nodes of one file into a document."""
 
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, environ: Mapping[str, str], text: str | None = None) -> None:
         self.document = document
+        self.text = text
         self.environ = environ
         self.left = VALUES_MAX
 
@@ -132,8 +141,7 @@ class _Reader:
 
     def _compose(self, file: Path) -> yaml.Node | None:
         try:
-            with file.open("rb") as stream:
-                raw = stream.read(FILE_BYTES_MAX + 1)
+            raw = _raw(file) if self.text is None else self.text.encode()
             if len(raw) > FILE_BYTES_MAX:
                 raise ConfigError([Problem(str(file), "", f"larger than {FILE_BYTES_MAX >> 20} MiB")])
             return yaml.compose(raw.decode("utf-8"), Loader=LOADER)

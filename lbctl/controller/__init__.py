@@ -10,7 +10,7 @@ health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots, subm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from lbctl.model.decision import Step
 from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
+from lbctl.model.state import Saved
 from lbctl.stores.base import Store
 
 _AT_ONCE = 200
@@ -46,6 +47,10 @@ class Charge:
 
     settings: ServiceSettings
     actuators: tuple[Actuator, ...] = ()
+
+
+def _nobody(name: str) -> None:
+    """Nobody waits for services to be taken up."""
 
 
 class Controller:
@@ -75,14 +80,16 @@ class Controller:
         if canaries:
             self._tools.around.watch(CANARIES, canaries)
 
-    async def start(self) -> None:
-        """Takes the lease, reads what is remembered and what is published, and takes up every service. Raises `LeaseLost`."""
-        self._lease.acquire()
+    async def start(self, taken_up: Callable[[str], None] = _nobody) -> None:
+        """Takes the lease, reads what is remembered and what is published, and takes up every service, each told to `taken_up` when it is ready
+        for looks. Raises `LeaseLost`."""
+        if not self._lease.held:
+            self._lease.acquire()
         self.supervisor.spawn("pulse", self.pulse.run, limit_s=10.0)
         slots = asyncio.Semaphore(_AT_ONCE)
         for charge in self._charges.values():
             self._tools.around.watch_service(charge.settings)
-        await asyncio.gather(*(self._take_up(charge, slots) for charge in self._charges.values()))
+        await asyncio.gather(*(self._take_up(charge, slots, taken_up) for charge in self._charges.values()))
         self._loops = {name: self._loops[name] for name in self._charges}
 
     async def stop(self) -> None:
@@ -104,7 +111,7 @@ class Controller:
         except TimeoutError:
             return
 
-    async def _take_up(self, charge: Charge, slots: asyncio.Semaphore) -> None:
+    async def _take_up(self, charge: Charge, slots: asyncio.Semaphore, taken_up: Callable[[str], None]) -> None:
         settings = charge.settings
         async with slots:
             loaded = await self._store.load(settings.name)
@@ -114,6 +121,7 @@ class Controller:
             loop = self._loops[settings.name] = ServiceLoop(settings, state, self._tools, {})
             loop.reconcilers = {a.id: Reconciler(a, self._pool, loop.post) for a in charge.actuators}
             loop.post(Started(shown))
+            taken_up(settings.name)
 
     async def _let_go(self, loop: ServiceLoop) -> None:
         for reconciler in loop.reconcilers.values():
@@ -205,7 +213,8 @@ class Controller:
 
     # new settings
 
-    async def reload(self, charges: Sequence[Charge], *, allow_switch: bool = False, by: str = "") -> Reply:
+    async def reload(self, charges: Sequence[Charge], *, allow_switch: bool = False, by: str = "",
+                     taken_up: Callable[[str], None] = _nobody) -> Reply:
         """Takes new services, gives up those that are gone, and changes the others, each through its own gate.
 
         Refused as a whole where any service refuses, before anything is changed; what is published by a service that is gone stays.
@@ -222,7 +231,7 @@ class Controller:
         fresh = [charge for name, charge in new.items() if name not in self._loops]
         for charge in fresh:
             self._tools.around.watch_service(charge.settings)
-        await asyncio.gather(*(self._take_up(charge, slots) for charge in fresh))
+        await asyncio.gather(*(self._take_up(charge, slots, taken_up) for charge in fresh))
         self._charges, self._followers = new, _followers(charges)
         self._loops = {name: self._loops[name] for name in new}
         return next((r for r in replies if r.code is not Code.DONE), Reply(Code.DONE, "the new configuration is in force"))
@@ -240,6 +249,10 @@ class Controller:
             if reply is not None and reply.code is not Code.DONE:
                 said[loop.settings.name] = reply
         return said
+
+    def saved(self) -> dict[str, Saved]:
+        """What is remembered of each service now."""
+        return {name: loop.state.saved for name, loop in self._loops.items()}
 
     def settings(self) -> dict[str, ServiceSettings]:
         """What is in force now, by service."""

@@ -23,3 +23,6 @@ def open_store(where: str, limits: JournalLimits = AS_IN_THE_CONTRACT) -> Store:
     if not colon or "/" in kind:
         return STORES["sqlite"](where, limits)
     return STORES[kind](rest, limits)
+
+
+__all__ = ["AS_IN_THE_CONTRACT", "STORES", "JournalLimits", "Store", "open_store"]

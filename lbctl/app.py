@@ -1,0 +1,267 @@
+"""One running lbctl: builds everything from the configuration, runs it, reloads it, ends it.
+
+* Order of the start: lease → embedded DNS server (it answers from its copy at once) → what is remembered and published → looks → API. The
+  service manager hears READY after the first round of looks, or after `ROUND_S` without one.
+* SIGHUP: read → plan → judge → apply. Refused where a client would get another answer, unless it was allowed; a refused or invalid file
+  leaves everything as it was, and `config_ok` tells so.
+* SIGTERM changes nothing that is published and ends within seconds.
+* A broken promise of our own (a critical loop that does not beat) is not fed to the watchdog: the service manager restarts us, and a restart
+  moves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import importlib.util
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from lbctl import systemd, wiring
+from lbctl.actuators import Surroundings
+from lbctl.actuators.base import Actuator
+from lbctl.clock import Clock, SystemClock
+from lbctl.config import Config, build, load, read
+from lbctl.config.plan import Plan, plan
+from lbctl.controller import CANARIES, Charge, Controller, FileLease
+from lbctl.controller.monitor import Monitor
+from lbctl.controller.supervisor import Heart
+from lbctl.dns.server import Server
+from lbctl.errors import ConfigError, LbctlError
+from lbctl.model.commands import Code, Reply
+from lbctl.model.decision import Step
+from lbctl.model.looks import ProbeResult
+from lbctl.notifiers.queue import NoticeQueue
+from lbctl.notifiers.words import from_step
+from lbctl.probes.engine import Engine
+
+ROUND_S = 20.0
+"""How long READY waits for the first round of looks."""
+log = structlog.get_logger()
+_QUIET = frozenset({"look", "applied", "read-back", "saved"})
+"""Steps that stand in the journal and need not be in the log."""
+
+
+class App:
+    """`start()`, then `stop()`; `run()` does both around the signals. `config_ok`: the last reload was successful."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.config_ok = True
+        self.dns: Server | None = None
+        self._made: dict[tuple[str, str], Actuator] = {}
+        self._waiting: set[tuple[str, str, str]] = set()
+        self._round = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._reloading = asyncio.Lock()
+
+    # --- life
+
+    async def start(self) -> None:
+        """Everything up to the API. Raises `LeaseLost`, `ConfigError` or OSError (an address that is taken)."""
+        config = self.config
+        self.lease = FileLease(config.controller.state)
+        self.lease.acquire()
+        if config.authoritative is not None:
+            self.dns = Server(wiring.server_settings(config, config.authoritative), self.clock)
+            await self.dns.start()
+        self.engine = Engine(self.clock)
+        charges = [self._charge(config, name) for name in config.services]
+        self.controller = Controller(charges, config.safety, wiring.store_of(config), self.clock, lease=self.lease)
+        self.monitor = Monitor(self.clock, self._looked, stall_limit_s=config.safety.stall_limit_s)
+        self.notices = NoticeQueue(wiring.notifiers_of(config.notify, self.clock), self.clock)
+        self.controller.listen(self._tell)
+        self.controller.watch_with(self.monitor, self._watch_canaries(config))
+        self.controller.supervisor.spawn("notices", self._run_notices, critical=False)
+        await self.controller.start(self._watch)
+
+    async def stop(self) -> None:
+        """Ends everything; what is published stays."""
+        systemd.stopping()
+        self.monitor.close()
+        await self.controller.stop()
+        self.engine.close()
+        if self.dns is not None:
+            await self.dns.close()
+
+    async def run(self) -> int:
+        """Until SIGTERM or SIGINT. The exit code of `lbctl run`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ending.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hup)
+        await self.start()
+        try:
+            await self._first_round()
+            gc.collect()
+            gc.freeze()
+            systemd.ready(self.status())
+            log.info("ready", services=len(self.config.services), status=self.status())
+            self.controller.supervisor.spawn("watchdog", self._feed, critical=False)
+            await self._ending.wait()
+            log.info("stopping; what is published stays")
+        finally:
+            await self.stop()
+        return int(Code.DONE)
+
+    def end(self) -> None:
+        """As SIGTERM does."""
+        self._ending.set()
+
+    def status(self) -> str:
+        """One line for people: how many services are in which state."""
+        states: dict[str, int] = {}
+        for service in self.controller.snapshot():
+            states[service["state"]] = states.get(service["state"], 0) + 1
+        return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no services"
+
+    # --- looks
+
+    def _watch(self, name: str) -> None:
+        """The controller has taken up this service: its members are looked at from now on."""
+        built = self.config.services[name]
+        probe = wiring.probe_of(built.monitor, self.engine)
+        targets = wiring.targets_of(built, probe.pages)
+        self._waiting.update((name, target.member, target.page) for target in targets)
+        self.monitor.watch(name, probe, targets, {m.name: m.probe for m in built.settings.members})
+
+    def _watch_canaries(self, config: Config) -> Mapping[str, float]:
+        """How long a look at each counts; what is watched now replaces what was."""
+        found = wiring.canaries_of(config.canaries, self.engine)
+        for name in (f"{CANARIES}/http", f"{CANARIES}/tcp"):
+            if all(name != one for one, _, _ in found):
+                self.monitor.unwatch(name)
+        for name, probe, targets in found:
+            self.monitor.watch(name, probe, targets, {target.member: wiring.CANARY_PROBE for target in targets})
+        fresh_s = 2 * wiring.CANARY_PROBE.interval_s + wiring.CANARY_PROBE.timeout_s
+        return {canary.name: fresh_s for canary in config.canaries}
+
+    def _looked(self, service: str, look: ProbeResult) -> None:
+        self.controller.looked(CANARIES if service.startswith(CANARIES) else service, look)
+        if self._waiting:
+            self._waiting.discard((service, look.member, look.page))
+            if not self._waiting:
+                self._round.set()
+
+    async def _first_round(self) -> None:
+        try:
+            async with asyncio.timeout(ROUND_S):
+                await self._round.wait()
+        except TimeoutError:
+            log.warning("the first round of looks is not over", missing=len(self._waiting))
+
+    # --- telling
+
+    def _tell(self, step: Step) -> None:
+        if step.kind not in _QUIET:
+            level = log.warning if step.data.get("page") else log.info
+            level(step.text, service=step.service, kind=step.kind, by=step.by, epoch=step.epoch or None)
+        notice = from_step(step)
+        if notice is not None and self.notices.ids:
+            self.notices.offer(notice)
+
+    async def _run_notices(self, heart: Heart) -> None:
+        await self.notices.run()
+
+    async def _feed(self, heart: Heart) -> None:
+        """The watchdog is fed only while every critical loop beats (H55)."""
+        every_s = systemd.watchdog_s()
+        while True:
+            await self.clock.sleep(min(every_s or 10.0, 10.0))
+            late = self.controller.supervisor.late()
+            systemd.notify(f"STATUS={self.status()}", *([] if late or every_s is None else ["WATCHDOG=1"]))
+
+    # --- new configuration
+
+    def _hup(self) -> None:
+        self.controller.supervisor.task("reload", self._reload_for_signal())
+
+    async def _reload_for_signal(self) -> None:
+        systemd.reloading()
+        try:
+            reply = await self.reload("SIGHUP")
+            log.info("reload", code=reply.code.name, message=reply.message)
+        except ConfigError as error:
+            log.error("reload refused: the file is not valid", problems=str(error))
+        finally:
+            systemd.ready(self.status())
+
+    async def plan(self, text: str, name: str) -> Mapping[str, Any]:
+        """What a reload to this text would change; changes nothing. Raises `ConfigError`."""
+        new = build(load(Path(name), text=text))
+        return self._plan(new).object()
+
+    def _plan(self, new: Config) -> Plan:
+        return plan(self.config, new, self.controller.saved())
+
+    async def reload(self, by: str, *, allow_switch: bool = False) -> Reply:
+        """Validate, plan, apply the file; refused where it would move traffic, unless allowed (H37). Raises `ConfigError`."""
+        async with self._reloading:
+            self.config_ok = False
+            new = read(self.config.file)
+            planned = self._plan(new)
+            if planned.moves_traffic and not allow_switch:
+                moving = "; ".join(change.text for change in planned.changes if change.moves)
+                return Reply(Code.REFUSED, f"it would move traffic: {moving}", rule="traffic-unmoved", evidence=planned.object())
+            reply = await self._apply(new, by, allow_switch=allow_switch)
+            self.config_ok = reply.code is Code.DONE
+            return reply
+
+    async def _apply(self, new: Config, by: str, *, allow_switch: bool) -> Reply:
+        old = self.config
+        if self.dns is not None and new.authoritative is not None:
+            await self.dns.reload(wiring.zones_of(new.authoritative), new.authoritative.rate_limit or None)
+        charges = [self._charge(new, name) for name in new.services]
+        refused = self.controller.refusals(charges, allow_switch=allow_switch, by=by)
+        if not refused:
+            self.config = new
+        reply = await self.controller.reload(charges, allow_switch=allow_switch, by=by, taken_up=self._watch)
+        if refused:
+            return reply
+        for name in old.services:
+            if name not in new.services:
+                self.monitor.unwatch(name)
+        for name, built in new.services.items():
+            if name in old.services and built != old.services[name]:
+                self._watch(name)
+        self.controller.watch_with(self.monitor, self._watch_canaries(new))
+        kept = {(name, actuator.id) for name, built in new.services.items() for actuator in built.actuators}
+        self._made = {key: actuator for key, actuator in self._made.items() if key in kept}
+        return reply
+
+    def _charge(self, config: Config, name: str) -> Charge:
+        """A service with its actuators; one whose settings did not change is the same object as before, so that it goes on undisturbed."""
+        built = config.services[name]
+        before = self.config.services.get(name)
+        same = {actuator.id for actuator in before.actuators if actuator in built.actuators} if before is not None else set()
+        around = Surroundings(self.clock, self.dns)
+        made = []
+        for fresh, one in zip(wiring.actuators_of(built, around), built.actuators, strict=True):
+            kept = self._made.get((name, one.id)) if one.id in same else None
+            made.append(kept or fresh)
+        self._made.update({(name, one.id): actuator for one, actuator in zip(built.actuators, made, strict=True)})
+        return Charge(built.settings, tuple(made))
+
+
+async def run(file: Path) -> int:
+    """The controller in the foreground, until it is told to end."""
+    try:
+        return await App(read(file)).run()
+    except ConfigError:
+        raise
+    except LbctlError as error:
+        log.error(str(error))
+        return int(Code.ERROR)
+
+
+def main(file: Path) -> int:
+    """`lbctl run`: on uvloop where it is installed."""
+    factory = importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(run(file))

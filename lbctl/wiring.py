@@ -1,0 +1,136 @@
+"""From the configuration to the things it names: every kind is looked up in its dictionary here and nowhere else.
+
+The configuration has already been checked as a whole; what is still read here are the secrets, at the moment they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lbctl.actuators import ACTUATORS, Surroundings
+from lbctl.actuators.base import Actuator
+from lbctl.clock import Clock
+from lbctl.config.quantities import Endpoint as Wish
+from lbctl.config.tree import AuthoritativeConfig, BuiltActuator, BuiltService, Canary, Config, MonitorConfig, NotifyConfig, TsigConfig, ZoneConfig
+from lbctl.controller import CANARIES
+from lbctl.dns.settings import Endpoint, ServerSettings, TsigKey, ZoneSettings, tsig_key
+from lbctl.errors import ConfigError, Problem
+from lbctl.model.settings import ProbeSettings
+from lbctl.notifiers import NOTIFIERS, build
+from lbctl.notifiers.base import Notifier
+from lbctl.probes import PROBES
+from lbctl.probes.base import Probe, Target, target_at
+from lbctl.probes.engine import Engine
+from lbctl.stores import JournalLimits, Store, open_store
+
+CANARY_PROBE = ProbeSettings("canary", 5.0, 1.0, 3.0, 2, 2, 10, 0.0)
+"""How canaries are looked at: as the default profile looks at members."""
+ANY_REPLY = tuple(range(100, 600))
+"""To a canary every status is an answer."""
+
+
+def store_of(config: Config) -> Store:
+    """The memory."""
+    return open_store(str(config.controller.state), JournalLimits(config.controller.journal_keep_s, config.controller.journal_bytes_max))
+
+
+# names and answers
+
+
+def server_settings(config: Config, authoritative: AuthoritativeConfig) -> ServerSettings:
+    """The embedded DNS server; its copy of the last answers stands beside the state, in a file of its own."""
+    copy = config.controller.state.with_name(config.controller.state.stem + ".answers")
+    return ServerSettings(tuple(_endpoint(wish) for wish in authoritative.listen), zones_of(authoritative), copy, authoritative.rate_limit or None)
+
+
+def zones_of(authoritative: AuthoritativeConfig) -> tuple[ZoneSettings, ...]:
+    """The zones it answers for."""
+    return tuple(_zone(zone) for zone in authoritative.zones.values())
+
+
+def _zone(zone: ZoneConfig) -> ZoneSettings:
+    return ZoneSettings(
+        zone.name, dict(zone.ns), zone.negative_ttl_s, _key(zone.tsig) if zone.tsig else None, zone.allow_transfer,
+        tuple(_endpoint(wish) for wish in zone.also_notify), tuple(_endpoint(wish) for wish in zone.verify), zone.dnssec,
+    )
+
+
+def _endpoint(wish: Wish) -> Endpoint:
+    return Endpoint(wish.host, wish.port)
+
+
+def _key(tsig: TsigConfig) -> TsigKey:
+    """Reads the secret. ConfigError names the file and never repeats what is in it."""
+    try:
+        return tsig_key(tsig.name, tsig.algorithm, tsig.secret_file.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError([Problem(str(tsig.secret_file), "tsig", str(error))]) from error
+
+
+# what is written, and who is told
+
+
+def actuators_of(service: BuiltService, around: Surroundings) -> tuple[Actuator, ...]:
+    """Everything that is written when this service moves."""
+    return tuple(_actuator(built, around) for built in service.actuators)
+
+
+def _actuator(built: BuiltActuator, around: Surroundings) -> Actuator:
+    kind = ACTUATORS[built.kind]
+    fields: dict[str, Any] = {key: _value(value) for key, value in built.settings.items() if value is not None}
+    if built.view:
+        fields["view"] = built.view
+    return kind.make(kind.settings(**fields), around)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, TsigConfig):
+        return _key(value)
+    if isinstance(value, Wish):
+        return _endpoint(value)
+    return tuple(_value(one) for one in value) if isinstance(value, tuple) else value
+
+
+def notifiers_of(ways: Iterable[NotifyConfig], clock: Clock) -> list[Notifier]:
+    """The configured ways to tell people. ConfigError for one that cannot be used."""
+    made: list[tuple[str, Any]] = []
+    for number, way in enumerate(ways):
+        try:
+            made.append((way.kind, NOTIFIERS[way.kind].settings(**way.settings)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError([Problem("notify", f"notify[{number}]", str(error))]) from error
+    return build(made, clock)
+
+
+# what is looked at
+
+
+def probe_of(monitor: MonitorConfig, engine: Engine) -> Probe:
+    """The probe of a service's monitor."""
+    kind = PROBES[monitor.kind]
+    given: Mapping[str, Any] = {"path": monitor.path, "status": monitor.statuses, "text": monitor.text} if monitor.kind == "http" else {}
+    return kind.make(kind.settings(**{key: value for key, value in given.items() if value not in ("", (), None)}), engine)
+
+
+def targets_of(service: BuiltService, pages: Iterable[str]) -> list[Target]:
+    """Every page of every member."""
+    listed = tuple(pages)
+    return [
+        target_at(spot.url, member=member.name, page=page, connect=spot.connect, tls=spot.tls,
+                  timeout_s=member.probe.timeout_s, connection=member.probe.connection)
+        for member in service.settings.members for page in listed if (spot := service.targets[member.name])
+    ]
+
+
+def canaries_of(canaries: Iterable[Canary], engine: Engine) -> list[tuple[str, Probe, list[Target]]]:
+    """Canaries as services of their own: those with a url are asked, the others connected to. A refusal is an answer as well."""
+    http: list[Target] = []
+    tcp: list[Target] = []
+    for canary in canaries:
+        url = canary.url or f"tcp://{f'[{canary.host}]' if ':' in canary.host else canary.host}:{canary.port}"
+        page = "tcp" if url.startswith("tcp:") else "http"
+        (tcp if page == "tcp" else http).append(target_at(url, member=canary.name, page=page, timeout_s=CANARY_PROBE.timeout_s, guarded=False))
+    asked = PROBES["http"].make(PROBES["http"].settings(path="/", status=ANY_REPLY), engine)
+    found = [(f"{CANARIES}/http", asked, http), (f"{CANARIES}/tcp", PROBES["tcp"].make(PROBES["tcp"].settings(), engine), tcp)]
+    return [(name, probe, targets) for name, probe, targets in found if targets]
