@@ -213,4 +213,5 @@ class State:
     versions: Mapping[str, str] = field(default_factory=dict)
     noted: frozenset[str] = frozenset()
     reason: str = ""
+    wake_at: float | None = None
     unsaved: str = ""

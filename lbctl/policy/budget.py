@@ -16,6 +16,10 @@ from lbctl.model.settings import ProbeSettings, ServiceSettings
 
 EARLY = 0.9
 """Jitter shortens an interval by at most a tenth (SEMANTICS section 2)."""
+LATE = 1 / 3
+"""Part of the timeout after which a look is late at the latest, so that the next ones start beside it."""
+ABREAST = 4
+"""Looks at one page that may be under way together."""
 SAVE_S = 0.01
 """One durable save."""
 PLAIN_LOOK_S = 0.00015
@@ -75,20 +79,30 @@ def detect_s(probe: ProbeSettings, fault: Fault) -> float:
     """The longest time from the fault to `active-down`.
 
     A killed member ends the connection that is kept open between looks, so that the first look begins at once; any other fault is first seen
-    by the next look of the schedule. Looks at a member that drops packets last as long as `timeout`.
+    by the next look of the schedule. Looks at a member that drops packets last as long as `timeout`, but those after the first do not wait for
+    its end once it is late by the member's own history, a third of the timeout at most.
     """
+    if fault is Fault.DROPPED:
+        last = max(_silent_fall_s(probe), max(probe.min_outage_s + probe.timeout_s, 2 * probe.timeout_s) if probe.min_outage_s else 0.0)
+        return probe.interval_s + last + probe.timeout_s
     wait = 0.0 if fault is Fault.KILLED else probe.interval_s
-    look = probe.timeout_s if fault is Fault.DROPPED else 0.0
-    gap = max(probe.fast_interval_s, look)
-    return wait + max((probe.fall - 1) * gap, _outage_s(probe, gap)) + look
+    return wait + max((probe.fall - 1) * probe.fast_interval_s, _outage_s(probe))
 
 
-def _outage_s(probe: ProbeSettings, gap: float) -> float:
-    """From the start of the first failed look to the start of the one that proves `min_outage`; looks closer than `timeout` count as one."""
+def _silent_fall_s(probe: ProbeSettings) -> float:
+    """From the start of the first silent look to that of the last that `fall` needs."""
+    one_by_one = (probe.fall - 1) * max(probe.fast_interval_s, probe.timeout_s)
+    hurried = probe.timeout_s * LATE + (probe.fall - 2) * probe.fast_interval_s
+    return hurried if 2 <= probe.fall <= ABREAST and hurried <= probe.timeout_s else one_by_one
+
+
+def _outage_s(probe: ProbeSettings) -> float:
+    """From the start of the first failed look to that of the one that proves `min_outage`: looks closer than `timeout` count as one, and jitter
+    may put the one that counts a whole step after the moment at which it is wanted."""
     if not probe.min_outage_s:
         return 0.0
-    apart = max(1, math.ceil(probe.timeout_s / gap - 1e-9)) * gap
-    return math.ceil(probe.min_outage_s / apart - 1e-9) * apart
+    close = probe.fast_interval_s < probe.timeout_s
+    return probe.min_outage_s + probe.fast_interval_s + (probe.timeout_s if close else 0.0)
 
 
 def earliest_s(probe: ProbeSettings) -> float:

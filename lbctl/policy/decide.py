@@ -17,7 +17,7 @@ from lbctl.model.events import Around, Event
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
-from lbctl.policy import arming, conditions, failover, moves, operator, pool, reload, returns, runs, seen, start
+from lbctl.policy import arming, calm, conditions, failover, moves, operator, pool, reload, returns, runs, seen, start
 from lbctl.policy.explain import reason_now
 from lbctl.policy.turn import Turn
 
@@ -29,23 +29,27 @@ def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem
 
 def decide(settings: ServiceSettings, state: State, event: Event, now: float, around: Around) -> Decision:
     """One turn. Pure: the same arguments give the same decision; nothing is done, read or waited for here."""
+    if isinstance(event, ProbeResult) and (same := calm.again(state, event)) is not None:
+        return Decision(same, same.reason, wake_at=same.wake_at)
     turn = Turn(settings, state, now, around)
     _take(turn, event)
     if turn.state.started:
         arming.run_timers(turn)
-        if settings.kind == "pool":
-            pool.judge(turn)
-        else:
-            _judge_pair(turn)
+        if not isinstance(event, Command):
+            _judge(turn)
         conditions.tell_edges(turn)
     reason = reason_now(turn.case)
-    if reason != turn.state.reason:
-        turn.set(reason=reason)
-    wake = min(arming.wake_times(turn.case), default=None)
+    wake = min(arming.wake_times(turn.case), default=None) if not isinstance(event, Command) else now
+    if reason != turn.state.reason or wake != turn.state.wake_at:
+        turn.set(reason=reason, wake_at=wake)
     return Decision(turn.state, reason, tuple(turn.looks), wake, tuple(turn.notes), turn.reply)
 
 
-def _judge_pair(turn: Turn) -> None:
+def _judge(turn: Turn) -> None:
+    """What follows by itself. Never in the turn of a command: that does what it says, and the `Tick` it asks for is a decision of its own."""
+    if turn.settings.kind == "pool":
+        pool.judge(turn)
+        return
     start.watch_adoption(turn)
     arming.watch_rearming(turn)
     returns.watch_resync(turn)

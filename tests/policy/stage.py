@@ -12,7 +12,7 @@ from lbctl.model.decision import Note
 from lbctl.model.events import Around, Event, Started, Tick, Verified
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import MemberSettings, ProbeSettings, Role, ServiceSettings
-from lbctl.model.state import Saved, State
+from lbctl.model.state import Saved
 from lbctl.policy import begin, decide, explain, invariants, view
 
 T0 = 1_800_000_000.0
