@@ -44,11 +44,12 @@ class Running:
             return answer.status, await answer.json(content_type=None)
 
 
-def make_tokens(path: Path) -> dict[str, str]:
-    """One token of each role, and one that has expired; by name."""
+def make_tokens(path: Path, *, expires: bool = True) -> dict[str, str]:
+    """One token of each role, and one that has expired by the tests' clock; by name."""
     texts: dict[str, str] = {}
     file = tokens.Tokens()
-    for name, role, lifetime in (("vera", "viewer", None), ("otto", "operator", None), ("anna", "admin", None), ("old", "admin", -1.0)):
+    wanted = [("vera", "viewer", None), ("otto", "operator", None), ("anna", "admin", None), ("old", "admin", -1.0)]
+    for name, role, lifetime in wanted[: 4 if expires else 3]:
         token, texts[name] = tokens.create(name, tokens.Role[role.upper()], now=AT, lifetime_s=lifetime)
         file.tokens.append(token)
     tokens.save(path, file)

@@ -1,0 +1,63 @@
+"""`lbctl explain`: why traffic is where it is, what would happen now, and the rule that blocks a move, as a colleague would tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from lbctl.cli.client import Client
+from lbctl.cli.complete import member_names, service_names
+from lbctl.cli.options import Globals, verb
+from lbctl.cli.show import ATTENTION, GOOD, STRONG, clean, emit, paint
+
+
+@verb
+@click.argument("service", shell_complete=service_names)
+@click.option("--to", metavar="MEMBER", shell_complete=member_names, help="Only a move to this member.")
+def explain(options: Globals, service: str, to: str | None) -> None:
+    """Why traffic is where it is, and what blocks a move."""
+    found = Client(options).get("services", service, "explain", to=to)
+    emit(options, found, told(found))
+
+
+def told(found: Mapping[str, Any]) -> Iterator[str]:
+    """The lines: why, what if, each candidate with only what stops it, the way back."""
+    yield f"{paint(found['service'], STRONG)} is {found['state']}: {clean(found['why'])}."
+    if_failed = found.get("if_active_failed")
+    if if_failed:
+        yield f"If {found['active'] or 'the active member'} failed now, {clean(if_failed['text'])}."
+    for candidate in found.get("candidates", ()):
+        yield ""
+        yield from _candidate(candidate)
+    resume = found.get("resume")
+    if resume:
+        yield ""
+        yield from _resume(found["service"], resume)
+
+
+def _candidate(candidate: Mapping[str, Any]) -> Iterator[str]:
+    shut = [row for row in candidate["rules"] if not row["holds"]]
+    name = paint(candidate["member"], STRONG)
+    if not shut:
+        yield f"A move to {name} is {paint('open', ATTENTION)}: every rule holds."
+        return
+    yield f"A move to {name} is blocked by {_count(len(shut))}:"
+    for row in shut:
+        yield f"  {paint(row['rule'], ATTENTION)}: {clean(row['evidence'])}"
+        if row["opens"]:
+            yield f"    opens with: {clean(row['opens'])}"
+
+
+def _count(number: int) -> str:
+    return "one rule" if number == 1 else f"{number} rules"
+
+
+def _resume(service: str, resume: Mapping[str, Any]) -> Iterator[str]:
+    if resume["open"]:
+        yield f"The way back is {paint('open', GOOD)}: `lbctl resume {service}`."
+        return
+    yield f"`lbctl resume {service}` would be refused by {paint(resume['rule'], ATTENTION)}: {clean(resume['evidence'])}"
+    if resume.get("opens"):
+        yield f"    opens with: {clean(resume['opens'])}"

@@ -1,0 +1,57 @@
+"""How a verb ends badly: what was wrong, what opens it, and the contract's exit code. Refusals read aloud well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+import click
+
+OK, ERROR, USAGE, REFUSED, CONFLICT, NO_QUORUM, ACCEPTED, CONFIG_INVALID, NOT_ALLOWED = range(9)
+"""The exit codes of the contract (section 2); the same numbers as `model.commands.Code`, without its import."""
+
+_WORDS = {REFUSED: "refused", CONFLICT: "conflict", NO_QUORUM: "no quorum", CONFIG_INVALID: "configuration invalid", NOT_ALLOWED: "not allowed"}
+
+
+class Failure(click.ClickException):
+    """Printed on standard error; with `-o json` the problem document goes to standard output as well."""
+
+    def __init__(self, code: int, message: str, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click means it to be one for each class
+        self.problem = problem or {}
+        context = click.get_current_context(silent=True)
+        self._options = context.find_root().obj if context else None
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """In words: what refused, what was seen, what opens it."""
+        from lbctl.cli.show import clean, emit_problem
+
+        options = self._options
+        if options is not None and options.output != "table" and self.problem:
+            emit_problem(options, self.problem)
+            return
+        word = _WORDS.get(self.exit_code, "error")
+        rule = self.problem.get("rule")
+        head = f"lbctl: {word} by {rule}: " if rule else f"lbctl: {word}: "
+        click.echo(head + clean(self.message), err=True)
+        for line in _evidence(self.problem.get("evidence")):
+            click.echo(f"  {clean(line)}", err=True)
+
+
+def _evidence(evidence: Any) -> Iterator[str]:
+    if isinstance(evidence, Mapping):
+        for key, value in evidence.items():
+            if isinstance(value, list):
+                yield f"{key}:"
+                yield from (f"  {_row(item)}" for item in value)
+            else:
+                yield f"{key}: {_row(value)}"
+
+
+def _row(item: Any) -> str:
+    """A row of the gate as a sentence; anything else as it is."""
+    if isinstance(item, Mapping) and "rule" in item:
+        opens = f"; opens by: {item['opens']}" if item.get("opens") else ""
+        return f"{item['rule']}: {item.get('evidence', '')}{opens}"
+    return str(item)

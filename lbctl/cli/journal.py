@@ -1,0 +1,158 @@
+"""`lbctl history` and `lbctl events`: what was decided, why, by whom and how long each stage took; and every line as it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from lbctl.cli.client import Client
+from lbctl.cli.complete import service_names
+from lbctl.cli.options import Globals, verb
+from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, columns, dumps, emit, moment, paint
+
+Event = Mapping[str, Any]
+
+ROUTINE = frozenset({"look", "applied", "verified", "apply-failed", "saved", "started", "clock-stepped"})
+"""Kinds that `history` leaves out: they are the evidence, not the decision; stages are read from them."""
+
+_COLOURS = {"moved": BAD, "cancelled": BAD, "would-failover": ATTENTION, "uninitialised": BAD, "promoted": GOOD, "verified": GOOD}
+PAGE = 1000
+
+
+@verb
+@click.argument("service", required=False, shell_complete=service_names)
+@click.option("-n", "--last", type=click.IntRange(1, 1000), default=30, show_default=True, help="So many decisions.")
+def history(options: Globals, service: str | None, last: int) -> None:
+    """Decisions: cause, evidence, who, how long each stage took."""
+    client = Client(options)
+    if service:
+        client.get("services", service)
+    found = client.get("events", service=service, newest="true", limit=PAGE)["events"]
+    decisions = [event for event in found if is_decision(event)][-last:]
+    stages = timings(found)
+    for event in decisions:
+        if event["kind"] == "moved":
+            event["stages"] = stages.get((event["service"], event["epoch"]), {})
+    emit(options, {"events": decisions}, told(decisions) or ["nothing has been decided yet"])
+
+
+def is_decision(event: Event) -> bool:
+    """What somebody decided or asked for; a command that only led to a move is told by the move."""
+    if event["kind"] == "command":
+        return int(event["data"].get("code", 0)) not in (0, 6)
+    return event["kind"] not in ROUTINE
+
+
+def timings(found: Iterable[Event]) -> dict[tuple[str, int], dict[str, float]]:
+    """For each move (service, epoch): seconds until the actuators had taken it, and until it was seen from outside everywhere."""
+    moved: dict[tuple[str, int], float] = {}
+    stages: dict[tuple[str, int], dict[str, float]] = {}
+    for event in found:
+        key = (event["service"], event["epoch"])
+        at = moment(event["at"]) or 0.0
+        if event["kind"] == "moved":
+            moved[key], stages[key] = at, {}
+        elif key in moved and event["kind"] in ("applied", "verified"):
+            stages[key][event["kind"]] = round(max(at - moved[key], 0.0), 3)
+    return stages
+
+
+def told(events: Sequence[Event]) -> list[str]:
+    """A line each, with what explains it indented below; the date once a day."""
+    lines: list[str] = []
+    day = ""
+    for event in events:
+        date, time = _when(event)
+        if date != day:
+            lines.append(paint(date, QUIET))
+            day = date
+        lines.append(f"{paint(time, QUIET)}  {paint(event['service'], STRONG)}  {_text(event)}")
+        lines += [f"{' ' * len(time)}    {line}" for line in _below(event)]
+    return lines
+
+
+def _when(event: Event) -> tuple[str, str]:
+    at = datetime.fromtimestamp(moment(event["at"]) or 0.0, UTC)
+    return at.strftime("%Y-%m-%d"), at.strftime("%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def _text(event: Event) -> str:
+    kind = event["kind"]
+    text = paint(clean(event["text"]), _COLOURS.get(kind, ATTENTION if event["data"].get("page") else ""))
+    return text + (paint(f"  by {clean(event['by'])}", QUIET) if event["by"] and event["by"] != "lbctl" else "")
+
+
+def _below(event: Event) -> Iterator[str]:
+    evidence = event["data"].get("evidence")
+    if isinstance(evidence, Mapping):
+        rows = [(paint(str(key), QUIET), clean(_plain(value))) for key, value in evidence.items() if key not in ("source", "trigger", "epoch")]
+        yield from columns(row for row in rows if row[1])
+    stages = event.get("stages")
+    if stages:
+        yield f"epoch {event['epoch']}: " + ", ".join(f"{stage} after {seconds:g} s" for stage, seconds in stages.items())
+    elif event["kind"] == "moved":
+        yield f"epoch {event['epoch']}: not seen from outside yet"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+@verb
+@click.argument("service", required=False, shell_complete=service_names)
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written, until Ctrl-C.")
+@click.option("-n", "--last", type=click.IntRange(0, 1000), default=20, show_default=True, help="So many lines from before.")
+@click.option("--since", type=click.IntRange(0), help="Everything after this number instead.")
+def events(options: Globals, service: str | None, follow: bool, last: int, since: int | None) -> None:
+    """The journal, line by line."""
+    client = Client(options)
+    if service:
+        client.get("services", service)
+    found = _from(client, service, since) if since is not None else _newest(client, service, last)
+    position = found[-1]["seq"] if found else since
+    if not follow:
+        emit(options, {"events": found}, (_line(event) for event in found))
+        return
+    for event in found:
+        _print(options, event)
+    try:
+        for _, event in client.stream(("events", "stream"), position, service=service):
+            _print(options, event)
+    except KeyboardInterrupt:
+        pass
+
+
+def _newest(client: Client, service: str | None, last: int) -> list[dict[str, Any]]:
+    return list(client.get("events", service=service, newest="true", limit=last)["events"]) if last else []
+
+
+def _from(client: Client, service: str | None, since: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    position: int | None = since
+    while position is not None:
+        page = client.get("events", service=service, since=position, limit=PAGE)
+        found += page["events"]
+        position = page["next"]
+    return found
+
+
+def _line(event: Event) -> str:
+    date, time = _when(event)
+    number = paint(f"{event['seq']:>6}", QUIET)
+    return f"{number}  {date} {time}  {paint(event['service'], STRONG)}  {event['kind']:<14}  {_text(event)}"
+
+
+def _print(options: Globals, event: Event) -> None:
+    """One object a line with `-o json`, so that a pipe can read along."""
+    if options.output == "table":
+        click.echo(_line(event))
+    elif options.output == "json":
+        click.echo(json.dumps(event))
+    else:
+        click.echo("---\n" + dumps(options, event))

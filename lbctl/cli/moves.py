@@ -1,0 +1,197 @@
+"""The verbs that an operator moves traffic and its rules by. Each shows what it came to, and ends with 0 only when that was seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from lbctl.cli.client import Client
+from lbctl.cli.complete import member_names, service_names
+from lbctl.cli.failure import ACCEPTED, OK, USAGE, Failure
+from lbctl.cli.options import Globals, verb
+from lbctl.cli.show import ATTENTION, GOOD, clean, dumps, paint
+from lbctl.clock import SystemClock
+
+F = TypeVar("F", bound=Callable[..., Any])
+POLL_S = 0.2
+
+service_argument = click.argument("service", shell_complete=service_names)
+reason_required = click.option("--reason", required=True, help="Why; it is journaled and shown.")
+reason_optional = click.option("--reason", help="Why; it is journaled and shown.")
+attest = click.option("--attest-synced", is_flag=True, help="You say that the member has all that was written; needs --reason.")
+wait_option = click.option("--wait", "wait_s", type=click.FloatRange(0), default=15.0, show_default=True, metavar="SECONDS",
+                           help="How long to wait until it is seen from outside.")
+
+
+def act(options: Globals, service: str, verb_name: str, body: Mapping[str, Any], *, wait_s: float = 15.0) -> None:
+    """Sends one command with the revision seen now, waits for its effect, prints, and ends with the contract's code."""
+    client = Client(options)
+    seen = client.get("services", service)
+    answer = client.post(("services", service, verb_name), body, revision=seen["revision"])
+    finish(options, client, service, answer, wait_s)
+
+
+def finish(options: Globals, client: Client, service: str, answer: dict[str, Any], wait_s: float) -> None:
+    """6 becomes 0 when every actuator shows the epoch within `wait_s`."""
+    if answer["code"] == ACCEPTED:
+        answer = settled(client, service, answer, wait_s)
+    if options.output != "table":
+        click.echo(dumps(options, answer))
+    else:
+        report(answer)
+    click.get_current_context().exit(answer["code"])
+
+
+def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float) -> dict[str, Any]:
+    """Asks until what was accepted is in sync and no run is open, or the time is over; Ctrl-C stops the asking and not the command."""
+    clock = SystemClock()
+    end = clock.now() + wait_s
+    shown = answer["service"]
+    try:
+        while not _seen(shown) and clock.now() < end:
+            asyncio.run(clock.sleep(POLL_S))
+            shown = client.get("services", service)
+    except KeyboardInterrupt:
+        click.echo("lbctl: not waiting any longer; the command goes on", err=True)
+    code = OK if _seen(shown) else ACCEPTED
+    return {**answer, "code": code, "service": shown}
+
+
+def _seen(shown: Mapping[str, Any] | None) -> bool:
+    return shown is None or (all(actuator["in_sync"] for actuator in shown["actuators"]) and not shown.get("run"))
+
+
+def report(answer: Mapping[str, Any]) -> None:
+    """One sentence, then what is still to come."""
+    shown = answer.get("service")
+    word = paint("done", GOOD) if answer["code"] == OK else paint("accepted, not verified yet", ATTENTION)
+    click.echo(f"{word}: {clean(answer['message'])}")
+    if answer["code"] != OK and shown:
+        for actuator in shown["actuators"]:
+            if not actuator["in_sync"]:
+                error = f": {clean(actuator['error'])}" if actuator["error"] else ""
+                click.echo(f"  {actuator['id']}: wanted {actuator['wanted']}, applied {actuator['applied']}, verified {actuator['verified']}{error}")
+        click.echo(f"  `lbctl status {shown['name']} --watch` shows it arrive")
+
+
+def _attested(attest_synced: bool, reason: str | None) -> None:
+    if attest_synced and not reason:
+        raise Failure(USAGE, "--attest-synced needs --reason: it is your word that is written down")
+
+
+@verb
+@service_argument
+@click.option("--to", metavar="MEMBER", shell_complete=member_names, help="To whom; the next in order by default.")
+@click.option("--drive", is_flag=True, help="Drive the Cores' side over SSH (needed for `monitor: core`).")
+@click.option("--drain", is_flag=True, help="Let the old TTL run out first.")
+@reason_optional
+@wait_option
+def switchover(options: Globals, service: str, to: str | None, drive: bool, drain: bool, reason: str | None, wait_s: float) -> None:
+    """A planned move between healthy members."""
+    act(options, service, "switchover", {"to": to, "drive": drive, "drain": drain, "reason": reason}, wait_s=wait_s)
+
+
+@verb
+@service_argument
+@click.option("--to", metavar="MEMBER", required=True, shell_complete=member_names, help="To whom.")
+@reason_required
+@click.option("--force", is_flag=True, help="Override the rules that --accept names.")
+@click.option("--accept", metavar="RULE[,RULE]", help="Which rules; losing writes is re-synced.")
+@wait_option
+def failover(options: Globals, service: str, to: str, reason: str, force: bool, accept: str | None, wait_s: float) -> None:
+    """An unplanned move, by you."""
+    rules = [rule.strip() for rule in (accept or "").split(",") if rule.strip()]
+    if force != bool(rules):
+        raise Failure(USAGE, "--force and --accept RULE go together: say which rule you override")
+    act(options, service, "failover", {"to": to, "reason": reason, "force": force, "accept": rules}, wait_s=wait_s)
+
+
+@verb
+@service_argument
+@click.option("--drive", is_flag=True, help="Sync back, change modes and move, step by step, over SSH.")
+@click.option("--drain", is_flag=True, help="Let the old TTL run out first.")
+@attest
+@reason_optional
+@wait_option
+def resume(options: Globals, service: str, drive: bool, drain: bool, attest_synced: bool, reason: str | None, wait_s: float) -> None:
+    """Manual Resume: traffic back to the primary."""
+    _attested(attest_synced, reason)
+    act(options, service, "resume", {"drive": drive, "drain": drain, "attest_synced": attest_synced, "reason": reason}, wait_s=wait_s)
+
+
+@verb
+@service_argument
+@attest
+@reason_required
+@wait_option
+def swap_roles(options: Globals, service: str, attest_synced: bool, reason: str, wait_s: float) -> None:
+    """Primary and active exchange roles; traffic does not move."""
+    act(options, service, "swap-roles", {"attest_synced": attest_synced, "reason": reason}, wait_s=wait_s)
+
+
+@verb
+@service_argument
+@click.option("--member", metavar="MEMBER", shell_complete=member_names, help="Who is active; needs --reason.")
+@reason_optional
+@wait_option
+def adopt(options: Globals, service: str, member: str | None, reason: str | None, wait_s: float) -> None:
+    """Accept what is published as the truth; moves nothing."""
+    if member and not reason:
+        raise Failure(USAGE, "--member needs --reason: actuators that show something else are written")
+    act(options, service, "adopt", {"member": member, "reason": reason}, wait_s=wait_s)
+
+
+@verb
+@service_argument
+@click.option("--member", metavar="MEMBER", shell_complete=member_names, help="Unlatch this one.")
+@attest
+@reason_required
+def ack(options: Globals, service: str, member: str | None, attest_synced: bool, reason: str) -> None:
+    """End a lockout, arm at once; with --member, unlatch it where it is re-synced."""
+    act(options, service, "ack", {"member": member, "attest_synced": attest_synced, "reason": reason})
+
+
+@verb
+@service_argument
+@reason_required
+def hold(options: Globals, service: str, reason: str) -> None:
+    """Stop automatic moves until released."""
+    act(options, service, "hold", {"reason": reason})
+
+
+@verb
+@click.argument("services", metavar="SERVICE…", nargs=-1, shell_complete=service_names)
+@click.option("--all", "every", is_flag=True, help="Every service.")
+@reason_optional
+def release(options: Globals, services: tuple[str, ...], every: bool, reason: str | None) -> None:
+    """Allow automatic moves again; a mass move is judged anew."""
+    many(options, "release", services, every, {"reason": reason})
+
+
+def many(options: Globals, verb_name: str, services: tuple[str, ...], every: bool, body: Mapping[str, Any]) -> None:
+    """The same command to several services. All names are checked before any is sent; ends with the first bad code."""
+    if bool(services) == every:
+        raise Failure(USAGE, "name the services, or say --all")
+    client = Client(options)
+    found = client.get("services")["services"] if every else [client.get("services", service) for service in services]
+    seen = {shown["name"]: shown["revision"] for shown in found}
+    answers: list[Any] = []
+    worst = OK
+    for service, revision in seen.items():
+        try:
+            answers.append(client.post(("services", service, verb_name), body, revision=revision))
+        except Failure as failure:
+            if len(seen) == 1:
+                raise
+            Failure(failure.exit_code, f"{service}: {failure.message}", failure.problem).show()
+            worst = worst or failure.exit_code
+            answers.append(dict(failure.problem))
+        else:
+            if options.output == "table":
+                report(answers[-1])
+    if options.output != "table":
+        click.echo(dumps(options, answers[0] if len(answers) == 1 else {"answers": answers}))
+    click.get_current_context().exit(worst)

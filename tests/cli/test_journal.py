@@ -1,0 +1,61 @@
+"""`history` tells decisions with cause, people and stages; `events` every line, and goes on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from lbctl.model.decision import Step
+from tests.api.fake import AT
+from tests.cli.conftest import Terminal
+
+
+def write(terminal: Terminal, kind: str, text: str, after: float = 0.0, epoch: int = 8, by: str = "", **data: Any) -> None:
+    journal = terminal.controller.journal
+    journal.append(Step(AT + after, "core", kind, text, by, epoch, 42, data, len(journal) + 1))
+
+
+def failover(terminal: Terminal) -> None:
+    write(terminal, "look", "core-a status: failed (refused)", epoch=7)
+    write(terminal, "moved", "failover: traffic of core moves from core-a to core-b: core-a is down", 0.0, page=True,
+          evidence={"source": "core-a", "active-down": "core-a status: refused, 3 looks in a row", "candidate-standby": "core-b: OK (Mode: Standby)"})
+    write(terminal, "applied", "authoritative:core took epoch 8", 0.004)
+    write(terminal, "verified", "authoritative:core shows epoch 8 everywhere", 0.012)
+    write(terminal, "command", "Resume: refused", 5, by="otto", code=3, rule="re-synced")
+    write(terminal, "command", "SetHold: done", 6, by="otto", code=0)
+
+
+def test_history_tells_decisions_with_evidence_and_stages(terminal: Terminal) -> None:
+    failover(terminal)
+    lines = terminal.type("history", "core").stdout.splitlines()
+    assert lines[0] == "2027-01-15" and "traffic of core moves from core-a to core-b" in lines[1]
+    text = "\n".join(lines)
+    assert "active-down        core-a status: refused, 3 looks in a row" in text
+    assert "epoch 8: applied after 0.004 s, verified after 0.012 s" in text
+    assert "Resume: refused  by otto" in text and "SetHold" not in text and "shows epoch" not in text
+
+
+def test_history_of_nothing_says_so(terminal: Terminal) -> None:
+    assert terminal.type("history").stdout == "nothing has been decided yet\n"
+    assert terminal.type("history", "sentri").exit_code == 2
+
+
+def test_events_are_every_line(terminal: Terminal) -> None:
+    failover(terminal)
+    lines = terminal.type("events", "--last", "2").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["5", "6"]
+    assert len(terminal.json("events", "--since", "1")["events"]) == 5
+
+
+def test_following_prints_what_comes(terminal: Terminal) -> None:
+    failover(terminal)
+    words = [sys.executable, "-m", "lbctl.cli", "--api", f"unix:{terminal.socket}", "-o", "json", "events", "--follow", "--last", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["seq"] == 6
+        terminal.type("release", "core")
+        assert json.loads(process.stdout.readline())["kind"] == "release"
+        process.send_signal(2)
+        assert process.wait(20) == 0

@@ -1,0 +1,151 @@
+"""The verbs that act: what is sent, how it ends, and what is said on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lbctl.model import commands
+from lbctl.model.commands import Code, Reply
+from tests.api.fake import service
+from tests.cli.conftest import Terminal
+
+TYPED: list[tuple[str, type[commands.Command], dict[str, Any]]] = [
+    ("failover core --to core-b --reason fire", commands.Failover, {"to": "core-b", "force": False, "reason": "fire"}),
+    ("failover core --to core-b --reason fire --force --accept re-synced,quorum", commands.Failover, {"accept": frozenset({"re-synced", "quorum"})}),
+    ("switchover core --drive --drain", commands.Switchover, {"to": None, "drive": True, "drain": True}),
+    ("resume core", commands.Resume, {"drive": False, "attest_synced": False}),
+    ("resume core --attest-synced --reason restored", commands.Resume, {"attest_synced": True, "reason": "restored"}),
+    ("swap-roles core --reason stays", commands.SwapRoles, {"reason": "stays"}),
+    ("adopt core", commands.Adopt, {"member": None}),
+    ("adopt core --member core-b --reason seen", commands.Adopt, {"member": "core-b"}),
+    ("ack core --member core-a --reason seen", commands.Ack, {"member": "core-a"}),
+    ("hold core --reason audit", commands.SetHold, {"reason": "audit"}),
+    ("release core", commands.Release, {}),
+    ("maintenance on core --for 2h --reason patch", commands.MaintenanceOn, {"reason": "patch"}),
+    ("maintenance extend core --for 2h", commands.MaintenanceExtend, {}),
+    ("maintenance off core", commands.MaintenanceOff, {}),
+]
+
+
+@pytest.mark.parametrize(("typed", "kind", "fields"), TYPED, ids=[entry[0] for entry in TYPED])
+def test_each_verb_sends_its_command_with_the_revision_seen(
+    terminal: Terminal, typed: str, kind: type[commands.Command], fields: dict[str, Any]
+) -> None:
+    """H36: the revision that was seen goes with it."""
+    result = terminal.type(*typed.split())
+    (command,) = terminal.controller.commands
+    assert result.exit_code == 0 and result.stdout.startswith("done: ")
+    assert isinstance(command, kind) and command.revision == 41
+    assert {name: getattr(command, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize("typed", [
+    "failover core --to core-b",
+    "failover core --reason x",
+    "failover core --to core-b --reason x --force",
+    "swap-roles core",
+    "ack core",
+    "hold core",
+    "failover core --to core-b --reason x --accept quorum",
+    "resume core --attest-synced",
+    "adopt core --member core-b",
+    "maintenance on core --reason x",
+    "maintenance on core --for 2h",
+    "maintenance on core --for 2h --until 18:00 --reason x",
+    "maintenance on --for 2h --reason x",
+    "release",
+    "release core --all",
+    "maintenance on core --for soon --reason x",
+    "maintenance on core --until soon --reason x",
+    "failover core --to core-x --reason x",
+    "hold cor --reason x",
+    "maintenance extend core",
+    "approve core-1",
+    "status --typo",
+    "maintenance",
+])
+def test_usage_errors_end_with_2_and_send_nothing(terminal: Terminal, typed: str) -> None:
+    """H32, H35: no reason, no end, no such member: nothing is sent."""
+    result = terminal.type(*typed.split())
+    assert result.exit_code == 2 and terminal.controller.commands == [], result.output
+
+
+def test_a_refusal_ends_with_3_and_says_rule_and_evidence(terminal: Terminal) -> None:
+    text = "resume refused by re-synced: core-a wrote last; opened by a sync from core-b"
+    terminal.controller.replies = [Reply(Code.REFUSED, text, "re-synced", {"rules": {"re-synced": "core-a wrote last"}})]
+    result = terminal.type("resume", "core")
+    assert result.exit_code == 3 and "refused by re-synced" in result.stderr and "opened by a sync from core-b" in result.stderr
+
+
+def test_a_refusal_as_json_is_the_problem_document(terminal: Terminal) -> None:
+    terminal.controller.replies = [Reply(Code.REFUSED, "no", "re-synced", {"x": 1})]
+    found = terminal.json("resume", "core")
+    assert (found["rule"], found["evidence"], found["status"]) == ("re-synced", {"x": 1}, 409)
+
+
+@pytest.mark.parametrize("code", [Code.CONFLICT, Code.NO_QUORUM, Code.NOT_ALLOWED, Code.ERROR])
+def test_exit_codes_are_the_contract_s(terminal: Terminal, code: Code) -> None:
+    terminal.controller.replies = [Reply(code, "so it ended")]
+    result = terminal.type("release", "core")
+    assert result.exit_code == code and "so it ended" in result.stderr
+
+
+def test_accepted_and_seen_in_time_is_done(terminal: Terminal) -> None:
+    terminal.controller.replies = [Reply(Code.ACCEPTED, "traffic moves")]
+    assert terminal.type("failover", "core", "--to", "core-b", "--reason", "x").exit_code == 0
+
+
+def test_accepted_and_not_seen_in_time_ends_with_6_and_says_where_it_hangs(terminal: Terminal) -> None:
+    behind = {"id": "rfc2136:core", "wanted": 8, "applied": 8, "verified": 7, "in_sync": False, "error": "192.0.2.53 timed out"}
+    terminal.controller.services["core"] = service("core", actuators=[behind])
+    terminal.controller.replies = [Reply(Code.ACCEPTED, "traffic moves")]
+    result = terminal.type("failover", "core", "--to", "core-b", "--reason", "x", "--wait", "0")
+    assert result.exit_code == 6 and "rfc2136:core: wanted 8, applied 8, verified 7: 192.0.2.53 timed out" in result.stdout
+
+
+def test_several_services_are_checked_before_any_is_told(terminal: Terminal) -> None:
+    assert terminal.type("release", "core", "sentri").exit_code == 2 and terminal.controller.commands == []
+    assert terminal.type("maintenance", "on", "--all", "--for", "1h", "--reason", "patch").exit_code == 0
+    assert [command.service for command in terminal.controller.commands] == ["core", "sentry"]
+
+
+def test_one_of_several_that_is_refused_does_not_hide_the_others(terminal: Terminal) -> None:
+    terminal.controller.replies = [Reply(Code.REFUSED, "no", "not-held"), Reply(Code.DONE, "released")]
+    result = terminal.type("release", "--all")
+    assert result.exit_code == 3 and "core: no" in result.stderr and "done: released" in result.stdout
+
+
+def test_approvals_are_listed_and_answered(terminal: Terminal) -> None:
+    """H10."""
+    waiting = {"id": "core-9", "to": "core-dr", "expires": "2099-01-15T08:30:00Z", "rules": ["no-approval-needed"], "reason": "both are down"}
+    terminal.controller.services["core"]["approvals"] = [waiting]
+    assert "core-9  core     core-dr" in terminal.type("approvals").stdout
+    result = terminal.type("approve", "core-8")
+    assert result.exit_code == 2 and "did you mean 'core-9'" in result.stderr
+    assert terminal.type("approve", "core-9").exit_code == 0 and terminal.type("deny", "core-9").exit_code == 0
+    assert [type(command) for command in terminal.controller.commands] == [commands.Approve, commands.Deny]
+
+
+def test_maintenance_list_says_who_until_when_and_why(terminal: Terminal) -> None:
+    assert terminal.type("maintenance", "list").stdout == "no maintenance\n"
+    span = {"on": True, "by": "vera", "reason": "patch", "until": "2099-01-15T10:00:00Z", "since": None}
+    terminal.controller.services["core"]["maintenance"] = span
+    assert terminal.type("maintenance", "list").stdout.splitlines()[1].split()[:3] == ["core", "on", "10:00Z"]
+
+
+def test_reload_that_would_move_traffic_is_refused(terminal: Terminal) -> None:
+    """H37."""
+    assert terminal.type("reload").exit_code == 3
+    assert terminal.type("reload", "--allow-switch").exit_code == 0
+    assert [allowed for _, allowed in terminal.administration.reloads] == [False, True]
+
+
+def test_plan_prints_every_mistake_with_its_place(terminal: Terminal) -> None:
+    file = terminal.directory / "new.yaml"
+    file.write_text("typo")
+    result = terminal.type("plan", str(file))
+    assert result.exit_code == 7 and f"{file}:3:5" in result.stderr and "did you mean 'members'" in result.stderr
+    file.write_text("services: {}")
+    assert terminal.type("plan", str(file)).stdout == "nothing would change\n"

@@ -1,0 +1,122 @@
+"""`lbctl status`: a line a service, all about one, Nagios codes, JSON as the API has it, nothing that steers the terminal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lbctl.cli.show import columns, short
+from tests.api.fake import member, service
+from tests.cli.conftest import Terminal
+
+
+def test_one_line_a_service_aligned(terminal: Terminal) -> None:
+    head, core, sentry = terminal.type("status").stdout.splitlines()
+    assert head.split() == ["SERVICE", "STATE", "TRAFFIC", "TO", "MEMBERS", "ATTENTION"]
+    assert core.split()[:3] == ["core", "normal", "core-a"] and "core-b standby" in core
+    assert core.index("normal") == sentry.index("normal") == head.index("STATE")
+
+
+def test_what_needs_attention_is_in_the_line(terminal: Terminal) -> None:
+    terminal.controller.services["core"] = service(
+        "core", state="failed-over", active="core-b", resume_pending=True, held={"by": "otto", "reason": "audit", "since": None},
+        approvals=[{"id": "core-9", "to": "core-a"}], locked_out_until="2099-01-15T08:20:00Z", automation="observe",
+        maintenance={"on": True, "by": "vera", "reason": "patch", "until": "2099-01-15T10:00:00Z"})
+    line = terminal.type("status").stdout.splitlines()[1]
+    assert line.startswith("! ")
+    for words in ("failed-over", "held by otto", "maintenance until 10:00Z", "by vera", "resume pending", "core-9", "locked out", "observe"):
+        assert words in line
+
+
+def test_one_service_in_depth(terminal: Terminal) -> None:
+    rule = {"rule": "active-down", "holds": False, "evidence": "core-a status: OK, up", "opens": "the active fails"}
+    failed = member("core-b", "secondary", health="down", verdict="failed", reason="refused", latched=True, needs_resync=True)
+    terminal.controller.services["core"] = service(
+        "core", reason="core-a has the traffic and serves", gate=[{"member": "core-b", "open": False, "rules": [rule]}],
+        members=[member("core-a", "primary"), failed])
+    out = terminal.type("status", "core").stdout
+    for words in ("core is normal: core-a has the traffic", "> core-a", "failed (refused)", "latched, needs re-sync",
+                  "Gate to core-b: shut by 1 of 1 rules", "active-down  core-a status: OK, up",
+                  "authoritative:core.gtm.example.com  7       7        7         in sync"):
+        assert words in out
+
+
+def test_json_is_the_api_s_object(terminal: Terminal) -> None:
+    assert terminal.json("status", "core") == terminal.controller.services["core"]
+    assert [entry["name"] for entry in terminal.json("status")["services"]] == ["core", "sentry"]
+
+
+def test_global_options_stand_before_or_after_the_verb(terminal: Terminal) -> None:
+    before, after = terminal.type("-o", "json", "status", "core"), terminal.type("status", "core", "-o", "json")
+    assert before.stdout == after.stdout and json.loads(after.stdout)["name"] == "core"
+
+
+@pytest.mark.parametrize(("state", "code", "word"), [
+    ("normal", 0, "OK"), ("failed-over", 1, "WARNING"), ("re-arming", 1, "WARNING"), ("down", 2, "CRITICAL"), ("stranded", 2, "CRITICAL"),
+    ("uninitialised", 2, "CRITICAL"),
+])
+def test_exit_codes_for_monitoring_plugins(terminal: Terminal, state: str, code: int, word: str) -> None:
+    terminal.controller.services["core"]["state"] = state
+    result = terminal.type("status", "--exit-code")
+    assert (result.exit_code, result.stdout.split(":")[0]) == (code, word)
+
+
+def test_no_answer_is_unknown_for_a_monitoring_plugin(terminal: Terminal) -> None:
+    result = terminal.type("--api", "unix:/nonexistent/s", "status", "--exit-code")
+    assert result.exit_code == 3 and result.stdout.startswith("UNKNOWN: no controller answers")
+    assert terminal.type("--api", "unix:/nonexistent/s", "status").exit_code == 1
+
+
+def test_an_unknown_service_is_a_usage_error_with_the_nearest_name(terminal: Terminal) -> None:
+    """Issue 2, bad input."""
+    result = terminal.type("status", "sentri")
+    assert result.exit_code == 2 and "did you mean 'sentry'" in result.stderr
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest(terminal: Terminal) -> None:
+    result = terminal.type("swichover", "core")
+    assert result.exit_code == 2 and "Did you mean 'switchover'?" in result.stderr
+
+
+def test_a_server_s_text_cannot_steer_the_terminal(terminal: Terminal) -> None:
+    """H54's neighbour: what a hostile page says is shown, never obeyed."""
+    terminal.controller.services["core"]["members"][1] |= {"verdict": "failed", "detail": "\x1b]0;owned\x07\u202egood"}
+    out = terminal.type("status", "core").stdout
+    assert "owned" in out and "\x1b" not in out and "\u202e" not in out
+
+
+def test_status_imports_nothing_slow(terminal: Terminal) -> None:
+    """GOALS: `lbctl status` within 0.2 s; what would break that are these imports."""
+    slow = {"aiohttp", "pydantic", "asyncssh", "rich", "cryptography", "prometheus_client", "yaml", "asyncio"}
+    script = f"import sys; sys.argv = ['lbctl', '--api', 'unix:{terminal.socket}', 'status']; from lbctl.cli.root import cli; "
+    script += f"cli(standalone_mode=False); print('slow:', *({slow!r} & set(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert out.splitlines()[-1] == "slow:"
+
+
+def test_watch_repaints_until_it_is_interrupted(terminal: Terminal) -> None:
+    words = [sys.executable, "-m", "lbctl.cli", "--api", f"unix:{terminal.socket}", "status", "--watch"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "SERVICE" in process.stdout.readline()
+        terminal.controller.services["core"]["state"] = "stranded"
+        deadline = time.monotonic() + 30
+        while "stranded" not in process.stdout.readline():
+            assert time.monotonic() < deadline
+        process.send_signal(2)
+        assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (0, "0s"), (59.9, "59s"), (60, "1m"), (200, "3m20s"), (7500, "2h05m"), (7200, "2h"), (100_000, "1d3h"), (-5, "0s"),
+])
+def test_lengths_of_time_as_people_say_them(seconds: float, text: str) -> None:
+    assert short(seconds) == text
+
+
+def test_columns_ignore_colour_codes() -> None:
+    assert columns([("\x1b[31mab\x1b[0m", "x"), ("abc", "y")]) == ["\x1b[31mab\x1b[0m   x", "abc  y"]
