@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,9 @@ Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
 BUSY_TIMEOUT_S = 30.0
+CACHE_KIB = 16 * 1024
+LOG_BYTES_KEPT = 64 * 1024 * 1024
+"""What a write-ahead log that once was large is cut back to."""
 
 
 class SqliteFile:
@@ -60,11 +64,24 @@ def transaction(connection: sqlite3.Connection, work: Work[Result]) -> Result:
     return result
 
 
+@contextmanager
+def roomy(connection: sqlite3.Connection, cache_kib: int) -> Iterator[None]:
+    """A larger page cache for one large piece of work, given back afterwards: random keys of an index otherwise go to the disk and come back."""
+    connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute("PRAGMA shrink_memory")
+
+
 def _open(path: Path, schema: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES_KEPT}")
         if schema:
             transaction(connection, lambda _: [connection.execute(statement) for statement in _statements(schema)])
     except BaseException:

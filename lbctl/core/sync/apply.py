@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lbctl.core.database import Origin, put_origin
+from lbctl.core.sqlite import roomy, transaction
 from lbctl.core.sync import manifest, rows, wire
 from lbctl.core.sync.rows import BucketSum
 from lbctl.core.tables import TABLES, Table
 from lbctl.errors import LbctlError
+
+CACHE_KIB = 192 * 1024
+"""Memory that the transaction may take for pages, whatever the size of the database."""
 
 
 class ApplyError(LbctlError):
@@ -37,7 +41,12 @@ class Received:
 
 
 def apply(connection: sqlite3.Connection, received: Received, origin: Origin, stop: threading.Event) -> None:
-    """To be run as one transaction. Raises ApplyError, WireError, OSError or sqlite3.Error, and then nothing has happened; `stop` ends it early."""
+    """One transaction. Raises ApplyError, WireError, OSError or sqlite3.Error, and then nothing has happened; `stop` ends it early."""
+    with roomy(connection, CACHE_KIB):
+        transaction(connection, lambda _: _become(connection, received, origin, stop))
+
+
+def _become(connection: sqlite3.Connection, received: Received, origin: Origin, stop: threading.Event) -> None:
     with received.spool.open("rb") as file:
         digest = _replay(connection, file, stop)
     if digest != received.sha256:

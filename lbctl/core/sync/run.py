@@ -139,7 +139,7 @@ class _Sync:
         """The transaction. A cancellation stops it at the next frame and waits until it has let go."""
         origin = Origin(self._run.run, theirs.name, self._run.started, self._run.now())
         stop = threading.Event()
-        work = asyncio.create_task(self._database.file.write(lambda connection: apply(connection, received, origin, stop)))
+        work = asyncio.create_task(self._database.file.read(lambda connection: apply(connection, received, origin, stop)))
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:

@@ -44,9 +44,9 @@ class _Anybody(asyncssh.SSHServer):
 
 
 @asynccontextmanager
-async def serving(database: Database, facts: Facts = PRIMARY) -> AsyncIterator[Server]:
+async def serving(database: Database, facts: Facts = PRIMARY, server: Server | None = None) -> AsyncIterator[Server]:
     """The source on a free port of loopback."""
-    server = Server(database, facts)
+    server = server or Server(database, facts)
     key = asyncssh.generate_private_key("ssh-ed25519")
     listener = await asyncssh.create_server(
         _Anybody, "127.0.0.1", 0, server_host_keys=[key], process_factory=server.exec, encoding=None,
