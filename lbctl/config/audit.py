@@ -16,8 +16,8 @@ from lbctl.model.settings import ServiceSettings
 from lbctl.policy import budget
 from lbctl.policy.budget import Budget, Layers, Load, Race
 
-PUBLISH_S: Mapping[str, float] = MappingProxyType({"authoritative": 0.01, "rfc2136": 2.0, "vip": 0.2, "haproxy": 1.0})
-"""The longest that one write takes where all is well; `exec` has a deadline of its own."""
+PUBLISH_S: Mapping[str, float] = MappingProxyType({"authoritative": 0.01, "vip": 0.2, "haproxy": 1.0})
+"""The longest that one write takes where all is well; other kinds have a deadline of their own."""
 
 
 class Severity(StrEnum):

@@ -5,6 +5,7 @@ One function a question, all listed in `CHECKS`; each gives every mistake it fin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from lbctl.config.context import Complaint, Context
@@ -85,8 +86,19 @@ def _place(path: tuple[str | int, ...], member: Member, service: Service) -> Com
             yield Complaint((*path, *key), str(error))
     if member.tls.client_key_file and not member.tls.client_cert_file:
         yield Complaint((*path, "tls", "client_key_file"), "is the key of no certificate", "add `client_cert_file`")
+    if service.monitor.tcp and not service.monitor.tcp.port and not member.url:
+        yield Complaint((*path,), "no port is known", "add `monitor: {tcp: {port: …}}`, or `url: tcp://HOST:PORT` here")
     if service.monitor.kind == "site" and not member.url:
         yield Complaint((*path,), "the url of the site's lbctl is missing", "add `url: https://HOST:9653`")
+
+
+def patterns(context: Context, name: str, service: Service) -> Complaints:
+    """A pattern can be compiled."""
+    regex = service.monitor.http.expect.regex if service.monitor.http else None
+    try:
+        re.compile(regex or "")
+    except re.error as error:
+        yield Complaint(("services", name, "monitor", "http", "expect", "regex"), f"not a pattern: {error}")
 
 
 def means(context: Context, name: str, service: Service) -> Complaints:
@@ -155,4 +167,4 @@ def commands(context: Context, name: str, service: Service) -> Complaints:
                 yield Complaint((*path, "servers", member), f"there is no member {member}", suggestion(member, members))
 
 
-CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, means, views, zones, commands)
+CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, patterns, means, views, zones, commands)

@@ -49,6 +49,10 @@ class Rfc2136(Model):
     """Seconds that resolvers may keep an answer."""
     tsig: Tsig | None = None
     """The key that updates are signed with."""
+    verify: tuple[DnsServer, ...] = ()
+    """Further servers (secondaries) that are only read back."""
+    timeout: PositiveDuration = 2.0
+    """One try at one server."""
     view: Name | Literal[""] = ""
     """Which of the members' views of `address` is published."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lbctl.config.context import Context
@@ -103,14 +102,13 @@ def _tls(context: Context, tls: ClientTls) -> Tls:
 
 
 def _monitor(context: Context, monitor: Monitor) -> MonitorConfig:
-    if monitor.tcp:
-        return MonitorConfig("tcp", port=monitor.tcp.port)
     if monitor.http:
-        return MonitorConfig("http", path=monitor.http.path, statuses=monitor.http.expect.status, text=monitor.http.expect.text)
+        expect = monitor.http.expect
+        return MonitorConfig("http", {"path": monitor.http.path, "status": expect.status, "text": expect.text, "regex": expect.regex})
     if monitor.site:
-        token = context.path(monitor.site.token_file) if monitor.site.token_file else None
-        return MonitorConfig("site", service=monitor.site.service, token_file=token, inner_failover_s=monitor.site.inner_failover)
-    return MonitorConfig()
+        token = str(context.path(monitor.site.token_file)) if monitor.site.token_file else None
+        return MonitorConfig("site", {"service": monitor.site.service, "token_file": token}, monitor.site.inner_failover)
+    return MonitorConfig(monitor.kind)
 
 
 def _actuator(context: Context, actuator: Actuator) -> BuiltActuator:
@@ -121,9 +119,4 @@ def _actuator(context: Context, actuator: Actuator) -> BuiltActuator:
         if key == "tsig":
             value = value and TsigConfig(value.name, value.algorithm, context.path(value.secret_file))
         fields[{"ttl": "ttl_s", "timeout": "timeout_s"}.get(key, key)] = value
-    view = str(fields.pop("view", ""))
-    return BuiltActuator(actuator.kind, actuator_id(actuator.kind, settings), view, _frozen(fields))
-
-
-def _frozen(fields: dict[str, Any]) -> Mapping[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return BuiltActuator(actuator.kind, actuator_id(actuator.kind, settings), str(fields.get("view", "")), fields)

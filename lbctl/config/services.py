@@ -123,8 +123,8 @@ class CoreMonitor(Model):
 class TcpMonitor(Model):
     """Up when a connection opens."""
 
-    port: Port
-    """The port that must answer."""
+    port: Port | None = None
+    """The port that must answer; a member's own `url: tcp://HOST:PORT` wins."""
 
 
 class Expect(Model):
@@ -134,6 +134,8 @@ class Expect(Model):
     """HTTP status codes that are good."""
     text: Text | None = None
     """Text that must stand in the body."""
+    regex: Text | None = None
+    """Pattern that must be found in the body."""
 
 
 class HttpMonitor(Model):

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pydantic import BaseModel
 
 from lbctl.config.context import Complaint, Context, canary
+from lbctl.config.kinds import Tsig
 from lbctl.config.load import ValuePath
 from lbctl.config.problems import suggestion
+from lbctl.dns.settings import tsig_key
 
 Complaints = Iterator[Complaint]
 
@@ -101,6 +103,22 @@ def files(context: Context) -> Complaints:
             yield Complaint(path, why)
 
 
+def keys(context: Context) -> Complaints:
+    """A TSIG key can be read and is one."""
+    named: list[tuple[ValuePath, Tsig]] = []
+    for name, service in context.services():
+        named += [(("services", name, "actuators", number, "rfc2136", "tsig"), one.rfc2136.tsig)
+                  for number, one in enumerate(service.actuators) if one.rfc2136 and one.rfc2136.tsig]
+    if context.file.authoritative:
+        named += [(("authoritative", "zones", name, "tsig"), zone.tsig) for name, zone in context.file.authoritative.zones.items() if zone.tsig]
+    for path, tsig in named:
+        if not context.unreadable(tsig.secret_file):
+            try:
+                tsig_key(tsig.name, tsig.algorithm, context.path(tsig.secret_file).read_text())
+            except ValueError as error:
+                yield Complaint((*path, "secret_file"), str(error))
+
+
 def _named_files(path: ValuePath, value: object) -> Iterator[tuple[ValuePath, str]]:
     if isinstance(value, BaseModel):
         for key in value.model_fields_set:
@@ -117,4 +135,4 @@ def _named_files(path: ValuePath, value: object) -> Iterator[tuple[ValuePath, st
             yield from _named_files((*path, number), inner)
 
 
-CHECKS: tuple[Callable[[Context], Complaints], ...] = (memory, listening, following, targets, canaries, files)
+CHECKS: tuple[Callable[[Context], Complaints], ...] = (memory, listening, following, targets, canaries, files, keys)

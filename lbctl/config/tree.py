@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from lbctl.config.quantities import Endpoint
 from lbctl.model.settings import SafetySettings, ServiceSettings
 from lbctl.probes.base import Tls
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +101,13 @@ class ProbeTarget:
 
 @dataclass(frozen=True, slots=True)
 class MonitorConfig:
-    """What is watched of each member: `kind` core, tcp, http or site, and that kind's keys."""
+    """What is watched of each member: `kind` (a row of `probes.PROBES`) and the fields of that kind's `Settings`.
+
+    `inner_failover_s`: the longest that the layer below needs for its own failover (H12).
+    """
 
     kind: str = "core"
-    port: int | None = None
-    path: str = ""
-    statuses: tuple[int, ...] = ()
-    text: str | None = None
-    service: str = ""
-    token_file: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     inner_failover_s: float | None = None
 
 

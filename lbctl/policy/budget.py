@@ -83,7 +83,8 @@ def detect_s(probe: ProbeSettings, fault: Fault) -> float:
     its end once it is late by the member's own history, a third of the timeout at most.
     """
     if fault is Fault.DROPPED:
-        last = max(_silent_fall_s(probe), max(probe.min_outage_s + probe.timeout_s, 2 * probe.timeout_s) if probe.min_outage_s else 0.0)
+        gap = max(probe.timeout_s, probe.fast_interval_s)
+        last = max(_silent_fall_s(probe), max(probe.min_outage_s + gap, probe.timeout_s + gap) if probe.min_outage_s else 0.0)
         return probe.interval_s + last + probe.timeout_s
     wait = 0.0 if fault is Fault.KILLED else probe.interval_s
     return wait + max((probe.fall - 1) * probe.fast_interval_s, _outage_s(probe))
@@ -93,7 +94,7 @@ def _silent_fall_s(probe: ProbeSettings) -> float:
     """From the start of the first silent look to that of the last that `fall` needs."""
     one_by_one = (probe.fall - 1) * max(probe.fast_interval_s, probe.timeout_s)
     hurried = probe.timeout_s * LATE + (probe.fall - 2) * probe.fast_interval_s
-    return hurried if 2 <= probe.fall <= ABREAST and hurried <= probe.timeout_s else one_by_one
+    return hurried if 2 <= probe.fall <= ABREAST and hurried < probe.timeout_s else one_by_one
 
 
 def _outage_s(probe: ProbeSettings) -> float:
@@ -101,7 +102,7 @@ def _outage_s(probe: ProbeSettings) -> float:
     may put the one that counts a whole step after the moment at which it is wanted."""
     if not probe.min_outage_s:
         return 0.0
-    close = probe.fast_interval_s < probe.timeout_s
+    close = probe.fast_interval_s * EARLY < probe.timeout_s
     return probe.min_outage_s + probe.fast_interval_s + (probe.timeout_s if close else 0.0)
 
 
