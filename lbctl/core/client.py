@@ -1,6 +1,6 @@
 """A person's way to a Core's command line from a shell: one line of commands over SSH, as OpenSSH would carry it.
 
-A Core of this machine is named by its file: address, host key and first password are then read from its own directory. Any other host must
+A Core of this machine is named by its file: address, host key and key for its owner are then read from its own directory. Any other host must
 show a key from a known-hosts file; a host that is not known there is refused before anything is sent.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 import asyncssh
 
 from lbctl.core.settings import CoreSettings
+from lbctl.core.users import ADMIN_KEY
 from lbctl.errors import LbctlError
 
 CONNECT_S = 10.0
@@ -39,11 +40,10 @@ class Login:
 
 
 def local(settings: CoreSettings) -> Login:
-    """To a Core of this machine. Raises OSError where it was never started or its password is not left in its directory."""
-    file = settings.admin.password_file or settings.directory / "admin-password"
+    """To a Core of this machine, with the key that it keeps for the owner of its directory. Raises OSError where it was never started."""
     key = (settings.directory / "ssh" / "local_key.pub").read_text(encoding="utf-8")
     endpoint = settings.listen.ssh
-    return Login(endpoint.host, endpoint.port, settings.admin.user, file.read_text(encoding="utf-8").strip(), host_key=key)
+    return Login(endpoint.host, endpoint.port, settings.admin.user, key_file=settings.directory / ADMIN_KEY, host_key=key)
 
 
 async def run(login: Login, line: str, show: Callable[[str], None], *, secret: str = "", timeout_s: float = RUN_S) -> int:
@@ -54,7 +54,8 @@ async def run(login: Login, line: str, show: Callable[[str], None], *, secret: s
             if secret:
                 process.stdin.write(secret + "\n")
             async for text in process.stdout:
-                show(text.rstrip("\n"))
+                if text:  # the stream ends with an empty one
+                    show(text.rstrip("\n"))
             done = await process.wait()
     except asyncssh.HostKeyNotVerifiable:
         raise Unreachable(f"{login.host}: its host key is not the one that is known") from None

@@ -47,8 +47,7 @@ class Door:
 
     async def open(self) -> None:
         """Serves the application. Raises OSError where the port is taken."""
-        assert self.runner.server is not None
-        await self._listen(self.runner.server, self._context)
+        await self._listen(lambda: _Serving(self), self._context)
 
     async def hang(self) -> None:
         """Accepts and never answers, as a stopped process does. Open connections stay open; the pages behind them fall silent by themselves."""
@@ -63,6 +62,10 @@ class Door:
         if self.runner.server:
             for connection in self.runner.server.connections:
                 connection.force_close()
+
+    @property
+    def closed(self) -> bool:
+        return self._socket is None
 
     async def _listen(self, factory: Callable[[], asyncio.BaseProtocol], context: ssl.SSLContext | None) -> None:
         """Each server gets a copy of the one socket, so that the port is never closed in between: who connects then waits in the backlog."""
@@ -79,6 +82,20 @@ class Door:
         for transport in list(self._held):
             transport.abort()
         self._server = server
+
+
+class _Serving(web.RequestHandler):
+    """One connection to the application. Its handshake may end after the door was closed: then it is cut as the others were."""
+
+    def __init__(self, door: Door) -> None:
+        assert door.runner.server is not None
+        super().__init__(door.runner.server, loop=asyncio.get_running_loop())
+        self._door = door
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self._door.closed:
+            self.force_close()
 
 
 class _Silent(asyncio.Protocol):

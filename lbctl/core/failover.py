@@ -14,7 +14,7 @@ from lbctl.clock import Clock
 from lbctl.core.heartbeat import Beat, Reaction, step
 from lbctl.core.logbook import HIGH_AVAILABILITY, Logbook
 from lbctl.core.record import Record
-from lbctl.core.watch import Look, look
+from lbctl.core.watch import Look
 
 
 class Notify(Protocol):
@@ -25,13 +25,13 @@ class Notify(Protocol):
 
 @dataclass(slots=True)
 class Failover:
-    """The loop of a standby. `https_port` knows the port of a peer; `halted` is true while the Core plays dead; `promote` may raise OSError."""
+    """The loop of a standby. `look` is one look at a host; `halted` is true while the Core plays dead; `promote` may raise OSError."""
 
     record: Record
     log: Logbook
     clock: Clock
     notify: Notify
-    https_port: Callable[[str], int]
+    look: Callable[[str], Awaitable[Look]]
     halted: Callable[[], bool]
     promote: Callable[[str], Awaitable[None]]
     beat: Beat = field(default_factory=Beat)
@@ -46,10 +46,12 @@ class Failover:
                 await self.record.wait()
                 continue
             before = self.record.saved
-            self.last = await look(primary, self.https_port(primary), self.clock)
+            self.last = await self.look(primary)
             if before == self.record.saved and not self.halted():
                 wait_s = await self._judge(primary, self.last)
                 await self._rest(wait_s - self.last.elapsed_s)
+            if before.ha != self.record.ha:
+                self.beat = Beat()
 
     async def _rest(self, wait_s: float) -> None:
         """Until the next look is due, or until the looks so far mean nothing any more."""

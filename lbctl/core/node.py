@@ -19,6 +19,7 @@ from aiohttp import web
 
 from lbctl.clock import Clock
 from lbctl.core.certificates import Certificates, server_context
+from lbctl.core.clients import add_clients
 from lbctl.core.commands import COMMANDS
 from lbctl.core.connectivity import Connectivity
 from lbctl.core.control import Control
@@ -40,6 +41,7 @@ from lbctl.core.sync.history import RunRecord
 from lbctl.core.sync.transfer import ProgressSink
 from lbctl.core.trust import Trust
 from lbctl.core.users import Users
+from lbctl.core.watch import Look, look
 from lbctl.errors import LbctlError
 
 SHUTDOWN_S = 2.0
@@ -67,7 +69,7 @@ class Node:
         self.log = Logbook(settings.directory / "logs", self.clock)
         self.record = Record(StateFile(settings.directory / "state.json", on_stage), settings, self.log, self.clock)
         self.notices = Notices(settings, self.record, self.log, self.clock)
-        self.failover = Failover(self.record, self.log, self.clock, self.notices, self._https_port, self._halted, self.promote)
+        self.failover = Failover(self.record, self.log, self.clock, self.notices, self._look, self._halted, self.promote)
         self._control = Control(settings.directory, self._command)
         self._doors: dict[str, Door] = {}
         self._ssh: SshDoor | None = None
@@ -175,8 +177,8 @@ class Node:
     def _halted(self) -> bool:
         return self.fault is Fault.STOPPED
 
-    def _https_port(self, host: str) -> int:
-        return self.peer_port(host, "https")
+    def _look(self, host: str) -> Awaitable[Look]:
+        return look(host, self.peer_port(host, "https"), self.clock)
 
     def _connect(self, host: str) -> Awaitable[asyncssh.SSHClientConnection]:
         return self.trust.connect(host, self.peer_port(host, "ssh"))
@@ -206,7 +208,10 @@ class Node:
 
     async def _open_doors(self) -> None:
         for name, endpoint in (("https", self.settings.listen.https), ("portal", self.settings.listen.portal)):
-            runner = web.AppRunner(application(self), access_log=None, shutdown_timeout=SHUTDOWN_S)
+            app = application(self)
+            if name == "https":
+                add_clients(app, self)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._exits.push_async_callback(runner.cleanup)
             self._doors[name] = door = Door(endpoint, runner, self._context)

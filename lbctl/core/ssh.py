@@ -67,6 +67,7 @@ class _Gate(asyncssh.SSHServer):
         self._commands = commands
         self._connections = connections
         self._user = ""
+        self._trusted = ""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -82,7 +83,7 @@ class _Gate(asyncssh.SSHServer):
         return True
 
     def auth_completed(self) -> None:
-        self._log(f"{self._user} logged in")
+        self._log(f"{self._trusted or self._user} logged in")
 
     def password_auth_supported(self) -> bool:
         return self._user != USER
@@ -103,7 +104,9 @@ class _Gate(asyncssh.SSHServer):
         return False
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        allowed = self._core.trust.identify(key) is not None if username == USER else self._core.users.may_use(username, key)
+        trusted = self._core.trust.identify(key) if username == USER else None
+        self._trusted = f"trusted host {trusted.host}" if trusted else ""
+        allowed = trusted is not None or (username != USER and self._core.users.may_use(username, key))
         if not allowed:
             self._log(f"{username}: a key that is not trusted: {key.get_fingerprint()}", level="WARNING")
         return allowed

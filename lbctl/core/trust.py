@@ -52,7 +52,8 @@ class Trust:
         self._directory.mkdir(exist_ok=True, mode=0o700)
         self._settings = settings
         self._file = self._directory / "trusted_hosts.json"
-        self.key = _local_key(self._directory / "local_key", settings.name)
+        local = self._directory / "local_key"
+        self.key = asyncssh.read_private_key(str(local)) if local.exists() else make_key(local, settings.name)
 
     @property
     def local_key(self) -> str:
@@ -131,18 +132,15 @@ class Trust:
         beside.replace(self._file)
 
 
-def _local_key(path: Path, name: str) -> asyncssh.SSHKey:
-    """The key pair; `local_key.pub` beside it is for scripts that install Cores."""
-    if path.exists():
-        key = asyncssh.read_private_key(str(path))
-    else:
-        key = asyncssh.generate_private_key("ssh-ed25519", comment=name)
-        beside = path.with_suffix(".new")
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(key.export_private_key("openssh"))
-        beside.replace(path)
+def make_key(path: Path, name: str) -> asyncssh.SSHKey:
+    """A new key pair: private for its owner alone, and `.pub` beside it. Raises OSError."""
+    key = asyncssh.generate_private_key("ssh-ed25519", comment=name)
     path.with_suffix(".pub").write_text(f"{_openssh(key)} {name}\n", encoding="utf-8")
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(key.export_private_key("openssh"))
+    beside.replace(path)
     return key
 
 

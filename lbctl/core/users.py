@@ -17,22 +17,27 @@ import asyncssh
 
 from lbctl.core.database import Database
 from lbctl.core.settings import Admin
+from lbctl.core.trust import make_key
 
 COST = (1 << 14, 8, 1)
 PASSWORD_MAX = 1024
+ADMIN_KEY = Path("ssh") / "admin_key"
 DUMMY = "scrypt:00:00"
 
 
 class Users:
-    """`directory`: where a password that was made up is left for its owner to read."""
+    """`directory`: where a password and a key that were made up are left for the owner of this machine to use."""
 
     def __init__(self, database: Database, admin: Admin, directory: Path) -> None:
         self._database = database
         self._admin = admin
         self._left = directory / "admin-password"
+        self._key = directory / ADMIN_KEY
 
     async def ensure(self, now: float) -> None:
         """Makes the first user where there is none of that name. `now` in UTC seconds. Raises OSError for a password file that cannot be read."""
+        if not self._key.exists():
+            make_key(self._key, self._admin.user)
         if await self._row(self._admin.user):
             return
         hashed = await asyncio.to_thread(hash_password, self._first_password())
@@ -49,15 +54,9 @@ class Users:
         return await self._row(name) is not None
 
     def may_use(self, name: str, key: asyncssh.SSHKey) -> bool:
-        """Whether that public key belongs to the first user. Keys are a matter of each host and are not replicated."""
-        file = self._admin.authorized_keys_file
-        if name != self._admin.user or file is None:
-            return False
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except OSError:
-            return False
-        return any(_same_key(line, key) for line in lines if line.strip() and not line.startswith("#"))
+        """Whether that public key belongs to the first user: keys are a matter of each host, and are not replicated as passwords are."""
+        files = [file for file in (self._admin.authorized_keys_file, self._key.with_suffix(".pub")) if file]
+        return name == self._admin.user and any(_same_key(line, key) for file in files for line in _lines(file))
 
     def enable_secret(self) -> str:
         """What `enable` asks for; empty where it asks for nothing. Raises OSError."""
@@ -97,6 +96,13 @@ def matches(password: str, stored: str) -> bool:
 def _scrypt(password: str, salt: bytes) -> bytes:
     n, r, p = COST
     return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=64 << 20)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip() and not line.startswith("#")]
+    except OSError:
+        return []
 
 
 def _same_key(line: str, key: asyncssh.SSHKey) -> bool:

@@ -1,0 +1,158 @@
+"""Reference Cores for tests: in this process on free ports, or as processes of their own; trust exchanged the way an administrator does it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from lbctl.clock import SystemClock
+from lbctl.core.control import NotRunning, ask
+from lbctl.core.node import Node
+from lbctl.core.settings import CoreSettings
+
+WAIT_S = 30.0
+Fields = dict[str, Any]
+FAST = {"heartbeat_interval": 0.05, "heartbeat_failures": 2, "recheck_interval": 0.05}
+"""Fail Over Controls for tests that want to see a failover now."""
+
+
+def settings(base: Path, name: str, *, ha: dict[str, Any] | None = None, host: str = "127.0.0.1", **more: Any) -> CoreSettings:
+    """A Core on free ports; the Cores under one `base` share an authority."""
+    anywhere = {"host": host, "port": 0}
+    return CoreSettings.model_validate({
+        "name": name, "directory": base / name, "listen": {"https": anywhere, "portal": anywhere, "ssh": anywhere},
+        "tls": {"ca_directory": base / "ca"}, "ha": ha or {}, **more,
+    })
+
+
+@contextlib.asynccontextmanager
+async def running(config: CoreSettings, **more: Any) -> AsyncIterator[Node]:
+    """A Core in this process."""
+    node = Node(config, SystemClock(), **more)
+    try:
+        await node.start()
+        yield node
+    finally:
+        await node.stop()
+
+
+def trust(node: Node, other: Node, host: str = "127.0.0.1") -> None:
+    """Step 4 of the set-up, one direction: `node` is given `other`'s Local Server SSH Key."""
+    ports = {name: endpoint.port for name, endpoint in other.endpoints().items()}
+    node.trust.add(host, other.trust.local_key, **ports)
+
+
+@contextlib.asynccontextmanager
+async def pair(base: Path, *, ha_a: Fields | None = None, ha_b: Fields | None = None, **more: Any) -> AsyncIterator[tuple[Node, Node]]:
+    """A Primary and a Secondary that trust each other; each calls the other 127.0.0.1."""
+    primary = {"enabled": True, "mode": "Primary", "primary_host": "127.0.0.1", **(ha_a or {})}
+    secondary = {"enabled": True, "mode": "Secondary", "primary_host": "", **(ha_b or {})}
+    async with running(settings(base, "core-a", ha=primary, **more)) as a, running(settings(base, "core-b", ha=secondary, **more)) as b:
+        trust(a, b)
+        trust(b, a)
+        await b.save_ha(b.record.ha.model_copy(update={"primary_host": "127.0.0.1"}), active=False, cause="test")
+        yield a, b
+
+
+async def until(condition: Callable[[], Any], what: str = "the condition") -> None:
+    """Waits until it holds; fails with `what` long after it should have."""
+    try:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not seen within {WAIT_S:g} s: {what}") from None
+
+
+async def page(node: Node, path: str, *, port: str = "https", timeout_s: float = 10.0) -> tuple[int, bytes]:
+    """One page with the certificate verified, on a connection of its own."""
+    return await get(node.endpoints()[port].port, path, Path(str(node.certificates.ca)), timeout_s=timeout_s)
+
+
+async def get(port: int, path: str, ca: Path, *, host: str = "127.0.0.1", timeout_s: float = 10.0, **more: Any) -> tuple[int, bytes]:
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(ca)), force_close=True)
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    url, method = f"https://{host}:{port}{path}", more.pop("method", "GET")
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, session.request(method, url, **more) as response:
+        return response.status, await response.read()
+
+
+class Process:
+    """A Core as `lbctl core serve` runs it."""
+
+    def __init__(self, base: Path, name: str, ha: dict[str, Any], ports: dict[str, int] | None = None, **more: Any) -> None:
+        self.name = name
+        self.directory = base / name
+        self.file = base / f"{name}.yaml"
+        self.base = base
+        self.ports = ports or {"https": 0, "portal": 0, "ssh": 0}
+        self._config = {"name": name, "directory": str(self.directory), "tls": {"ca_directory": str(base / "ca")}, "ha": ha, **more}
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *arguments: str) -> str:
+        """Starts it and waits for the line that says where it listens; the ports are kept for the next start."""
+        self._config["listen"] = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        self.file.write_text(yaml.safe_dump(self._config))
+        command = "import sys; sys.argv[0] = 'lbctl'; from lbctl.cli.core import core; core()"
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", command, *(arguments or ("serve", "-c", str(self.file))), stdout=asyncio.subprocess.PIPE)
+        assert self._process.stdout is not None
+        async with asyncio.timeout(WAIT_S):
+            line = (await self._process.stdout.readline()).decode().strip()
+        for part in line.split("): ")[-1].split(", "):
+            kind, _, place = part.partition(" ")
+            if kind in self.ports:
+                self.ports[kind] = int(place.rpartition(":")[2])
+        return line
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and waits for the end."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(number)
+        async with asyncio.timeout(WAIT_S):
+            code = await self._process.wait()
+        self._process = None
+        return code
+
+    async def close(self) -> None:
+        if self._process is not None:
+            await self.end(signal.SIGKILL)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def status(self) -> dict[str, Any]:
+        """What it says of itself; empty while it does not run."""
+        try:
+            return dict((await ask(self.directory, {"do": "status"}))["status"])
+        except (NotRunning, OSError):
+            return {}
+
+    async def page(self, path: str) -> tuple[int, bytes]:
+        return await get(self.ports["https"], path, self.base / "ca" / "ca.pem")
+
+    def saved(self) -> dict[str, Any]:
+        """Its state file."""
+        return dict(json.loads((self.directory / "state.json").read_bytes()))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
