@@ -5,7 +5,7 @@ The configuration has already been checked as a whole; what is still read here a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from lbctl.actuators import ACTUATORS, Surroundings
@@ -79,8 +79,6 @@ def actuators_of(service: BuiltService, around: Surroundings) -> tuple[Actuator,
 def _actuator(built: BuiltActuator, around: Surroundings) -> Actuator:
     kind = ACTUATORS[built.kind]
     fields: dict[str, Any] = {key: _value(value) for key, value in built.settings.items() if value is not None}
-    if built.view:
-        fields["view"] = built.view
     return kind.make(kind.settings(**fields), around)
 
 
@@ -109,8 +107,7 @@ def notifiers_of(ways: Iterable[NotifyConfig], clock: Clock) -> list[Notifier]:
 def probe_of(monitor: MonitorConfig, engine: Engine) -> Probe:
     """The probe of a service's monitor."""
     kind = PROBES[monitor.kind]
-    given: Mapping[str, Any] = {"path": monitor.path, "status": monitor.statuses, "text": monitor.text} if monitor.kind == "http" else {}
-    return kind.make(kind.settings(**{key: value for key, value in given.items() if value not in ("", (), None)}), engine)
+    return kind.make(kind.settings(**{key: value for key, value in monitor.settings.items() if value is not None}), engine)
 
 
 def targets_of(service: BuiltService, pages: Iterable[str]) -> list[Target]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from collections import deque
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -59,6 +60,9 @@ class _Jumping(selectors.BaseSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """`time()` starts at 0. While a thread works (`run_in_executor`, or `outside` raised by hand) time stands still."""
 
+    _scheduled: list[asyncio.TimerHandle]
+    _ready: deque[asyncio.Handle]
+
     def __init__(self) -> None:
         self.jumping = _Jumping()
         super().__init__(self.jumping)
@@ -66,6 +70,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.jumping.now
+
+    def stall(self, seconds: float) -> None:
+        """The process was not there for so long: time has passed and nothing has happened (SIGSTOP, a pause of the machine)."""
+        self.jumping.now += seconds
+
+    def rewind(self) -> None:
+        """Back to 0 for the next story on the same loop; what was planned and not yet done is forgotten."""
+        self.jumping.now = 0.0
+        for handle in self._scheduled:
+            handle.cancel()
+        self._scheduled.clear()
+        self._ready.clear()
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
         future = super().run_in_executor(executor, func, *args)

@@ -28,7 +28,7 @@ from lbctl.errors import InvariantBroken, StaleRevision, StoreUnavailable
 from lbctl.model.commands import Code, Command, Reply
 from lbctl.model.decision import Decision, Step
 from lbctl.model.events import Applied, Event, Reloaded, SaveFailed, Started, Tick, Verified
-from lbctl.model.looks import ProbeResult
+from lbctl.model.looks import Health, ProbeResult
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import State
 from lbctl.policy.invariants import check
@@ -261,8 +261,14 @@ class ServiceLoop:
 
 
 def _is_quiet(event: Event, decision: Decision, before: State, after: State) -> bool:
-    """A good look at a service where nothing else is going on: nothing to publish, to pace or to tell."""
-    return isinstance(event, ProbeResult) and event.good and not decision.notes and not decision.looks and after.saved is before.saved
+    """A look that says what was known, at a service where nothing else is going on: nothing to publish, to pace or to tell."""
+    if not isinstance(event, ProbeResult) or decision.notes or decision.looks or after.saved is not before.saved:
+        return False
+    if event.good:
+        return True
+    sight = before.members.get(event.member)
+    page = sight.pages.get(event.page) if sight is not None else None
+    return page is not None and page.health is Health.DOWN and event.member != before.saved.active
 
 
 def _answer(future: Waiter | None, reply: Reply | None) -> None:

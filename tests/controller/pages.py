@@ -6,6 +6,7 @@ import asyncio
 
 from lbctl.statuspage import HASTATUS_PATH, STATUS_PATH
 
+
 class Pages:
     """One member. `mode` is Primary or Standby; a standby's status page answers 503. `stop()` refuses connections, `start()` serves again there."""
 

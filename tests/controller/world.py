@@ -94,9 +94,9 @@ class World:
 
     services: list[ServiceSettings] = field(default_factory=lambda: [pair()])
     disk: Disk = field(default_factory=Disk)
-    safety: SafetySettings = SafetySettings()
+    safety: SafetySettings = field(default_factory=SafetySettings)
     store: Store | None = None
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
     says: dict[tuple[str, str], dict[str, Verdict | Reason]] = field(default_factory=dict)
     actuators: dict[str, FakeActuator] = field(default_factory=dict)
     told: list[Step] = field(default_factory=list)
