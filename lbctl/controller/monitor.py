@@ -69,7 +69,7 @@ class Monitor:
         for target in targets:
             key = (target.member, target.page)
             page = before.get(key)
-            if page is None or page.aim.target != target or page.settings != settings[target.member] or page.probe is not probe:
+            if page is None or page.aim.target != target or page.settings != settings[target.member] or page.probe != probe:
                 page = _Page(self, service, probe, probe.aim(target), settings[target.member])
                 self._first(page)
             else:
@@ -212,6 +212,8 @@ class Monitor:
         quick = page.fast or page.hurry
         step = self._step(settings.fast_interval_s if quick else settings.interval_s)
         following = page.due + step if now - step < page.due <= now else now + step
+        if page.forced:
+            page.took_extra()
         page.forced = page.overdue = False
         page.started = now
         if not page.flying:
@@ -270,24 +272,24 @@ class _Page:
 
     @property
     def patience_s(self) -> float:
-        """How long a look may take before it is late: a third of the timeout, and less with a history of quick looks."""
+        """How long a look may take before it is late: what its history makes likely and a little more; without one, a third of the timeout."""
         timeout = self.aim.target.timeout_s
-        usual = 2 * self._mean + 8 * self._spread + timeout / 16 if self._mean else timeout
-        return min(usual, timeout / 3)
+        return 2 * self._mean + 8 * self._spread + timeout / 16 if self._mean else timeout / 3
 
     def hurried(self, flying: int) -> bool:
         """Whether another look may start beside those under way."""
         return self.hurry and flying < self.settings.fall
 
     def extra_wait(self, now: float) -> float:
-        """Takes an extra look from the page's allowance and returns 0, or how long to wait for one."""
+        """How long until the page's allowance has room for an extra look; 0: now."""
         refill = self.settings.fast_interval_s
         self._extra = min(EXTRA_BURST, self._extra + (now - self._extra_at) / refill)
         self._extra_at = now
-        if self._extra < 1:
-            return (1 - self._extra) * refill
+        return max((1 - self._extra) * refill, 0.0)
+
+    def took_extra(self) -> None:
+        """An extra look starts."""
         self._extra -= 1
-        return 0.0
 
     def remember(self, result: ProbeResult) -> None:
         """Any end ends the hurry; a good one tells how long looks take."""

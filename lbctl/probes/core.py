@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lbctl.model.looks import ProbeResult
 from lbctl.probes.asking import Asking, http_request, look
@@ -19,18 +20,18 @@ class Settings:
     """Nothing to set: paths and messages are the guide's."""
 
 
+@dataclass(frozen=True)
 class CoreProbe:
     """Page `status`: `ok` or failed. Page `hastatus`: `standby`, `primary`, `unknown` or failed."""
 
-    pages: tuple[str, ...] = ("status", "hastatus")
-    modes = True
-
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._engine = engine
+    settings: Settings
+    engine: Engine
+    pages: ClassVar[tuple[str, ...]] = ("status", "hastatus")
+    modes: ClassVar[bool] = True
 
     def aim(self, target: Target) -> Asking:
         path, judge = (STATUS_PATH, _judge_status) if target.page == "status" else (HASTATUS_PATH, _judge_hastatus)
-        return Asking(self._engine, target, request=http_request(target, path), expected=_OK_ONLY, judge=judge)
+        return Asking(self.engine, target, request=http_request(target, path), expected=_OK_ONLY, judge=judge)
 
     async def look(self, target: Target) -> ProbeResult:
         return await look(self.aim(target))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.probes.asking import CONNECTED, Asking, http_request, look
@@ -26,29 +27,36 @@ class Settings:
     regex: str | None = None
 
 
+@dataclass(frozen=True)
 class HttpProbe:
     """One page, named `http`; up is `ok`."""
 
-    pages: tuple[str, ...] = ("http",)
-    modes = False
-
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._engine = engine
-        self._settings = settings
-        self._text = settings.text.encode() if settings.text is not None else None
-        self._regex = re.compile(settings.regex.encode()) if settings.regex is not None else None
+    settings: Settings
+    engine: Engine
+    pages: ClassVar[tuple[str, ...]] = ("http",)
+    modes: ClassVar[bool] = False
 
     def aim(self, target: Target) -> Asking:
-        request = http_request(target, self._settings.path)
-        return Asking(self._engine, target, request=request, expected=frozenset(self._settings.status), judge=self._judge)
+        settings = self.settings
+        judge = Judging(settings.text.encode() if settings.text else None, re.compile(settings.regex.encode()) if settings.regex else None)
+        request = http_request(target, settings.path)
+        return Asking(self.engine, target, request=request, expected=frozenset(settings.status), judge=judge)
 
     async def look(self, target: Target) -> ProbeResult:
         return await look(self.aim(target))
 
-    def _judge(self, reply: Reply) -> Parsed:
-        if self._text is not None and self._text not in reply.body:
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The settings made ready to judge bytes."""
+
+    text: bytes | None
+    regex: re.Pattern[bytes] | None
+
+    def __call__(self, reply: Reply) -> Parsed:
+        if self.text is not None and self.text not in reply.body:
             return _mismatch("the text is not in ", reply)
-        if self._regex is not None and not self._regex.search(reply.body):
+        if self.regex is not None and not self.regex.search(reply.body):
             return _mismatch("the pattern is not in ", reply)
         return CONNECTED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lbctl.model.looks import ProbeResult
 from lbctl.probes.asking import Asking, look
@@ -15,17 +16,17 @@ class Settings:
     """Nothing to set: host and port are the member's."""
 
 
+@dataclass(frozen=True)
 class TcpProbe:
     """One page, named `tcp`; up is `ok`."""
 
-    pages: tuple[str, ...] = ("tcp",)
-    modes = False
-
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._engine = engine
+    settings: Settings
+    engine: Engine
+    pages: ClassVar[tuple[str, ...]] = ("tcp",)
+    modes: ClassVar[bool] = False
 
     def aim(self, target: Target) -> Asking:
-        return Asking(self._engine, target)
+        return Asking(self.engine, target)
 
     async def look(self, target: Target) -> ProbeResult:
         return await look(self.aim(target))
