@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lbctl.actuators import authoritative
+from lbctl.actuators import authoritative, rfc2136
 from lbctl.actuators.base import Actuator
 from lbctl.clock import Clock
 from lbctl.dns.server import Server
@@ -42,4 +42,5 @@ class Kind:
 
 ACTUATORS: Mapping[str, Kind] = {
     "authoritative": Kind(authoritative.Settings, lambda settings, around: authoritative.Authoritative(settings, around.embedded)),
+    "rfc2136": Kind(rfc2136.Settings, lambda settings, around: rfc2136.Rfc2136(settings)),
 }

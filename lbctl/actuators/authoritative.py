@@ -44,9 +44,10 @@ class Authoritative:
         if not addresses:
             raise ActuatorError("empty", f"{self._settings.name}: an empty answer is never published", temporary=False)
         self._server.register.publish(self._settings.name, addresses, desired.epoch)
-        self._server.register.cap_ttl(self._settings.name, desired.ttl_cap_s)
+        self.cap_ttl(desired.ttl_cap_s)
 
     def cap_ttl(self, seconds: float | None) -> None:
+        """Direct answers only: where secondaries answer too, it has no effect (SEMANTICS section 8)."""
         self._server.register.cap_ttl(self._settings.name, seconds)
 
     async def read(self) -> Actual:

@@ -14,13 +14,14 @@ from lbctl.model.decision import Desired
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place of an actuator (a name server, a host): what it shows, or why it could not be read."""
+    """One place of an actuator (a name server, a host): what it shows, or why it could not be read. `serial`: of its DNS zone."""
 
     name: str
     addresses: frozenset[str] | None
     epoch: int | None = None
     error_reason: str = ""
     error: str = ""
+    serial: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class _Exchange(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         if not self.done.done():
-            self.done.set_exception(_refused(exc))
+            self.done.set_exception(unanswered(exc))
 
 
 async def ask(server: Endpoint, questions: Sequence[Question], *, timeout_s: float = 2.0) -> list[Reply]:
@@ -65,7 +65,7 @@ async def ask(server: Endpoint, questions: Sequence[Question], *, timeout_s: flo
     except wire.Malformed as error:
         raise Unanswered("malformed", f"malformed reply: {error}") from None
     except OSError as error:
-        raise _refused(error) from None
+        raise unanswered(error) from None
 
 
 async def _ask_udp(server: Endpoint, questions: Sequence[Question], wait_s: float) -> list[tuple[bytes, Reply]]:
@@ -83,6 +83,33 @@ async def _ask_udp(server: Endpoint, questions: Sequence[Question], wait_s: floa
         transport.close()
 
 
+class _Single(asyncio.DatagramProtocol):
+    """Waits for the one reply with the message's id."""
+
+    def __init__(self, packet: bytes) -> None:
+        self.ident = packet[:2]
+        self.reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if data[:2] == self.ident and len(data) >= 12 and data[2] & 0x80 and not self.reply.done():
+            self.reply.set_result(data)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(exc)
+
+
+async def send_udp(server: Endpoint, packet: bytes) -> bytes:
+    """One message over UDP, sent once, and the bytes of its reply; the caller sets the deadline. OSError where the port is closed."""
+    loop = asyncio.get_running_loop()
+    transport, single = await loop.create_datagram_endpoint(lambda: _Single(packet), remote_addr=(server.host, server.port))
+    try:
+        transport.sendto(packet)
+        return await single.reply
+    finally:
+        transport.close()
+
+
 async def send_tcp(server: Endpoint, packet: bytes) -> bytes:
     """One message over TCP and the bytes of its reply; the caller sets the deadline. OSError or `Unanswered` where there is none."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -96,7 +123,8 @@ async def send_tcp(server: Endpoint, packet: bytes) -> bytes:
         writer.close()
 
 
-def _refused(error: Exception) -> Unanswered:
+def unanswered(error: Exception) -> Unanswered:
+    """The reason in a socket's error."""
     if isinstance(error, ConnectionRefusedError):
         return Unanswered("closed", "nothing listens there")
     return Unanswered("unreachable", getattr(error, "strerror", None) or str(error))

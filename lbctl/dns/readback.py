@@ -1,13 +1,16 @@
 """Reading back what one name server says of a name: addresses of both families and the epoch beside them.
 
-The epoch stands in `_lbctl.NAME TXT "epoch=N"` (RFC 8552 underscore name), written with the addresses in one step by whoever publishes.
+The epoch stands in `_lbctl.NAME TXT "epoch=N to=DIGEST"` (RFC 8552 underscore name), written with the addresses in one step by whoever
+publishes.
 An answer counts only where it is authoritative; a reply that says no (REFUSED, SERVFAIL) is an error of that place, not an empty answer.
 """
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lbctl.dns import wire
@@ -19,11 +22,14 @@ EPOCH_LABEL = "_lbctl"
 
 
 class Shown(NamedTuple):
-    """What one server shows. `error_reason` "": the rest holds. `addresses` holds the target's name where the name is an alias."""
+    """What one server shows. `error_reason` "": the rest holds. `addresses` holds the target's name where the name is an alias; `mark` is the
+    whole text beside it; `ttl_s` the longest of the name's records."""
 
     addresses: frozenset[str]
     epoch: int | None
+    mark: str = ""
     serial: int | None = None
+    ttl_s: int | None = None
     error_reason: str = ""
     error: str = ""
 
@@ -33,9 +39,16 @@ def epoch_name(name: str) -> str:
     return f"{EPOCH_LABEL}.{name}"
 
 
-def epoch_text(epoch: int) -> str:
-    """What stands there."""
-    return f"epoch={epoch}"
+def mark_text(epoch: int, members: Iterable[str] = ()) -> str:
+    """What stands there. `to` tells two decisions of one epoch apart without naming servers in public."""
+    names = "\0".join(members)
+    return f"epoch={epoch}" + (f" to={hashlib.sha256(names.encode()).hexdigest()[:12]}" if names else "")
+
+
+def parse_mark(text: str) -> int | None:
+    """The epoch in such a text; None where there is none."""
+    match = re.fullmatch(r"epoch=(\d{1,18})( to=[0-9a-f]{12})?", text)
+    return int(match[1]) if match else None
 
 
 async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float = 2.0) -> Shown:
@@ -52,7 +65,9 @@ async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float 
             return Shown(frozenset(), None, error_reason=reason, error=f"{server} answers {reason.upper()} for {name}")
     return Shown(
         addresses=_addresses(replies[0]) | _addresses(replies[1]),
-        epoch=_epoch(replies[2]),
+        epoch=parse_mark(mark := _mark(replies[2])),
+        mark=mark,
+        ttl_s=max((record.ttl for reply in replies[:2] for record in reply.answer if record.name == questions[0][0]), default=None),
         serial=next((wire.soa_serial(record.rdata) for record in replies[-1].answer if record.rtype == wire.SOA), None),
     )
 
@@ -71,8 +86,6 @@ def _addresses(reply: Reply) -> frozenset[str]:
     return frozenset(str(ipaddress.ip_address(rdata)) for rdata in packed)
 
 
-def _epoch(reply: Reply) -> int | None:
-    for record in reply.answer:
-        if record.rtype == wire.TXT and (match := re.fullmatch(rb"epoch=(\d{1,18})", record.rdata[1:])):
-            return int(match[1])
-    return None
+def _mark(reply: Reply) -> str:
+    marks = [record.rdata[1:].decode("ascii", "replace") for record in reply.answer if record.rtype == wire.TXT and record.rdata]
+    return next((text for text in marks if parse_mark(text) is not None), "")

@@ -13,7 +13,7 @@ from lbctl.clock import Clock
 from lbctl.dns import copyfile, wire
 from lbctl.dns.answers import Responder
 from lbctl.dns.copyfile import CopyWriter, LastAnswer, LastAnswers
-from lbctl.dns.readback import epoch_name, epoch_text
+from lbctl.dns.readback import epoch_name, mark_text
 from lbctl.dns.settings import ServerSettings, ZoneSettings
 from lbctl.dns.zone import UNKNOWN, Node, RRset, Zone, address_node, next_serial
 from lbctl.errors import Superseded
@@ -119,7 +119,7 @@ class Register:
         if last is None:
             self._put(name, UNKNOWN, UNKNOWN)
         else:
-            epoch = RRset(wire.TXT, ttl_s, (wire.encode_text(epoch_text(last.epoch)),))
+            epoch = RRset(wire.TXT, ttl_s, (wire.encode_text(mark_text(last.epoch)),))
             self._put(name, address_node(last.addresses, ttl_s), {wire.TXT: epoch})
 
     def _put(self, name: str, node: Node | None, epoch: Node | None) -> None:

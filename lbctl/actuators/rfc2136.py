@@ -1,0 +1,159 @@
+"""A name in somebody else's zone, changed by DNS UPDATE (RFC 2136) on every server that is named, and read back from each.
+
+The *server* is the referee. Each message names, as prerequisites, everything that was read a moment before: both address sets and the mark
+`_lbctl.NAME TXT "epoch=N to=DIGEST"`. It sets both families and the new mark, or nothing (RFC 2136 section 3.4). A writer that was overtaken
+between its reading and its writing is therefore refused there, and one that is overtaken before reads a newer epoch and stops
+(`Superseded`): no plan can overwrite a newer one (H41, H43). `to` tells two decisions of one epoch apart, so of two controllers that both
+call theirs number 5 the second stops too. An empty answer is never written; a family that the new active lacks goes in the same message.
+
+A server's yes counts only when the read-back shows it, and an update without a reply may have been done (H42): each try is followed by
+reading, and by another try over TCP only where that does not show the goal.
+Each server is written and judged for itself; one that fails fails the `apply`, and the reconciler comes back for ever (H40): servers that
+show what is wanted are left alone. A name that points at a name becomes a CNAME.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from dataclasses import dataclass
+
+from lbctl.actuators.base import Actual, Place, wanted
+from lbctl.dns.readback import Shown, epoch_name, look, mark_text
+from lbctl.dns.settings import Endpoint, TsigKey
+from lbctl.dns.update import Rdatas, Refusal, send_update, update_message
+from lbctl.errors import ActuatorError, Superseded
+from lbctl.model.decision import Desired
+
+ROUNDS = 4
+NOT_SHOWN = "a policy there drops the change without saying so, or we read another view"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`rfc2136: {servers, zone, name, ttl, tsig: {name, algorithm, secret_file}, verify, view}`.
+
+    `servers` are updated and read back; `verify` (secondaries) are only read back. `timeout_s` bounds one try at one server.
+    """
+
+    servers: tuple[Endpoint, ...]
+    zone: str
+    name: str
+    ttl_s: int = 30
+    tsig: TsigKey | None = None
+    verify: tuple[Endpoint, ...] = ()
+    view: str = ""
+    timeout_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What a server shall show."""
+
+    addresses: frozenset[str]
+    epoch: int
+    mark: str
+    records: Rdatas
+
+
+class Rfc2136:
+    """One name on several servers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.id = f"rfc2136:{settings.name}" + (f"/{settings.view}" if settings.view else "")
+        self.view = settings.view
+        self._settings = settings
+
+    async def apply(self, desired: Desired) -> None:
+        goal = self._goal(desired)
+        results = await asyncio.gather(*(self._write(server, goal) for server in self._settings.servers), return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        for unexpected in failures:
+            if not isinstance(unexpected, ActuatorError):
+                raise unexpected
+        _raise(failures, len(results))
+
+    async def read(self) -> Actual:
+        return Actual(tuple(await asyncio.gather(*(self._place(server) for server in (*self._settings.servers, *self._settings.verify)))))
+
+    async def close(self) -> None:
+        """Nothing is held between calls."""
+
+    def _goal(self, desired: Desired) -> _Goal:
+        addresses = wanted(desired, self.view)
+        if not addresses:
+            raise ActuatorError("empty", f"{self._settings.name}: an empty answer is never published", temporary=False)
+        mark = mark_text(desired.epoch, desired.members)
+        return _Goal(addresses, desired.epoch, mark, _records(self._settings.name, addresses, mark))
+
+    async def _place(self, server: Endpoint) -> Place:
+        shown = await self._look(server)
+        return Place(str(server), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error, shown.serial)
+
+    async def _look(self, server: Endpoint) -> Shown:
+        return await look(server, self._settings.name, zone=self._settings.zone, timeout_s=self._settings.timeout_s)
+
+    async def _write(self, server: Endpoint, goal: _Goal) -> None:
+        """Brings one server to the goal: read, update what was read; over TCP from the second round on."""
+        refusal = Refusal("changed", "somebody else changes the name all the time")
+        for turn in range(ROUNDS):
+            shown = await self._look(server)
+            if shown.error_reason:
+                raise _failed(server, Refusal(shown.error_reason, shown.error))
+            if self._reached(server, shown, goal):
+                return
+            before = _records(self._settings.name, shown.addresses, shown.mark) if shown.addresses or shown.mark else {}
+            message = update_message(self._settings.zone, self._settings.ttl_s, _completed(before, goal.records), goal.records)
+            answer = await send_update(server, message, self._settings.tsig, timeout_s=self._settings.timeout_s, tcp=turn > 0)
+            refusal = answer or Refusal("unverified", "it says yes and shows nothing of it", NOT_SHOWN, unknown=True)
+            if not refusal.unknown and refusal.reason != "changed":
+                break
+        raise _failed(server, refusal)
+
+    def _reached(self, server: Endpoint, shown: Shown, goal: _Goal) -> bool:
+        """Whether the server shows the goal already. Raises where it shows a newer decision, or another one of the same epoch."""
+        if shown.epoch is not None and (shown.epoch > goal.epoch or (shown.epoch == goal.epoch and shown.mark != goal.mark)):
+            raise Superseded(f"{server} shows {shown.mark!r}, ours is {goal.mark!r}", found_epoch=shown.epoch)
+        return shown.addresses == goal.addresses and shown.mark == goal.mark and shown.ttl_s == self._settings.ttl_s
+
+
+def _records(name: str, addresses: frozenset[str], mark: str) -> Rdatas:
+    """The records of an answer and its mark, by (name, type)."""
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for address in sorted(addresses):
+        rtype, text = _record(address)
+        found[name, rtype] = (*found.get((name, rtype), ()), text)
+    found[epoch_name(name), "TXT"] = (f'"{mark}"',) if mark else ()
+    return found
+
+
+def _record(address: str) -> tuple[str, str]:
+    try:
+        return ("A" if ipaddress.ip_address(address).version == 4 else "AAAA"), address
+    except ValueError:
+        return "CNAME", address.rstrip(".") + "."
+
+
+def _completed(before: Rdatas, after: Rdatas) -> Rdatas:
+    """What must still be so, absence included, for every type that is there or will be (others are none of ours, so no policy need allow them)."""
+    kinds = {**after, **before}
+    if not any(rtype == "CNAME" for _, rtype in kinds):
+        name = next(owner for owner, rtype in kinds if rtype != "TXT")
+        kinds = {(name, "A"): (), (name, "AAAA"): (), **kinds}
+    return {kind: before.get(kind, ()) for kind in kinds}
+
+
+def _failed(server: Endpoint, refusal: Refusal) -> ActuatorError:
+    detail = refusal.detail if str(server) in refusal.detail else f"{server}: {refusal.detail}"
+    return ActuatorError(refusal.reason, detail, hint=refusal.hint)
+
+
+def _raise(failures: list[BaseException], count: int) -> None:
+    """One error for all servers that failed; a newer epoch anywhere outweighs everything else."""
+    for failure in failures:
+        if isinstance(failure, Superseded):
+            raise failure
+    if failures:
+        reasons = {failure.reason for failure in failures if isinstance(failure, ActuatorError)}
+        told = "; ".join(str(failure) for failure in failures)
+        raise ActuatorError(min(reasons), f"{len(failures)} of {count} servers: {told}" if count > 1 else told)
