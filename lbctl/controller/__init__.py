@@ -10,7 +10,7 @@ health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots, subm
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
 from lbctl.model.state import Saved
+from lbctl.policy.case import Case
 from lbctl.stores.base import Store
 
 _AT_ONCE = 200
@@ -178,6 +179,12 @@ class Controller:
         now = self.clock.now()
         seen = policy.view(loop.settings, loop.state, now, self._tools.around.of(name, now))
         return {**seen, "halted": loop.halted or None}
+
+    def cases(self) -> Iterator[Case]:
+        """Every service as the policy sees it now, for metrics."""
+        now = self.clock.now()
+        for name, loop in self._loops.items():
+            yield Case(loop.settings, loop.state, now, self._tools.around.of(name, now))
 
     def explain(self, name: str, to: str | None = None) -> dict[str, Any]:
         """Why traffic is where it is and what blocks a move; KeyError for an unknown service or member."""
