@@ -12,6 +12,7 @@ from lbctl.config.context import Complaint, Context
 from lbctl.config.problems import suggestion
 from lbctl.config.profiles import probe_settings
 from lbctl.config.services import Member, Service
+from lbctl.probes import PROBES
 from lbctl.probes.base import host_port, pin, url_parts
 
 Complaints = Iterator[Complaint]
@@ -92,6 +93,13 @@ def _place(path: tuple[str | int, ...], member: Member, service: Service) -> Com
         yield Complaint((*path,), "the url of the site's lbctl is missing", "add `url: https://HOST:9653`")
 
 
+def kinds(context: Context, name: str, service: Service) -> Complaints:
+    """The monitor is one that this build has."""
+    if service.monitor.kind not in PROBES:
+        message = f"the monitor {service.monitor.kind} is not available in this build"
+        yield Complaint(("services", name, "monitor"), message, f"there is {', '.join(PROBES)}")
+
+
 def patterns(context: Context, name: str, service: Service) -> Complaints:
     """A pattern can be compiled."""
     regex = service.monitor.http.expect.regex if service.monitor.http else None
@@ -167,4 +175,4 @@ def commands(context: Context, name: str, service: Service) -> Complaints:
                 yield Complaint((*path, "servers", member), f"there is no member {member}", suggestion(member, members))
 
 
-CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, patterns, means, views, zones, commands)
+CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, kinds, patterns, means, views, zones, commands)

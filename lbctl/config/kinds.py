@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from lbctl.config.blocks import Model, OneKind
 from lbctl.config.quantities import DnsName, DnsServer, InterfaceAddress, Name, OneOrMore, Port, PositiveDuration, Text, Ttl
@@ -169,6 +169,39 @@ class Syslog(Model):
     """Lesser notices are not sent here."""
 
 
+class Snmp(Model):
+    """A trap (v2c or v3) for each notice."""
+
+    host: Text
+    """The management station."""
+    port: Port = 162
+    """Its port."""
+    version: Literal["2c", "3"] = "2c"
+    """`3` needs `user` and `auth_file`."""
+    community_file: Text | None = None
+    """v2c: the community."""
+    user: Text | None = None
+    """v3: the user."""
+    auth: Literal["sha", "sha256"] = "sha256"
+    """v3: the digest."""
+    auth_file: Text | None = None
+    """v3: the pass phrase that authenticates."""
+    priv_file: Text | None = None
+    """v3: the pass phrase that encrypts."""
+    engine_id: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){5,32}$")] | None = None
+    """5 to 32 octets in hex; made from the host's name by default."""
+    enterprise: Annotated[int, Field(ge=1)] = 32473
+    """The enterprise number below which the traps stand."""
+    at_least: Severity = "info"
+    """Lesser notices are not sent here."""
+
+    @model_validator(mode="after")
+    def _user_of_version_3(self) -> Snmp:
+        if self.version == "3" and not (self.user and self.auth_file):
+            raise ValueError("version 3 needs `user` and `auth_file`")
+        return self
+
+
 def _hook(value: object) -> object:
     return {"url": value} if isinstance(value, str) else value
 
@@ -184,3 +217,5 @@ class Notify(OneKind):
     """A mail."""
     syslog: Syslog | None = None
     """A line in a log server."""
+    snmp: Snmp | None = None
+    """A trap."""

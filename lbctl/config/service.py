@@ -20,10 +20,10 @@ from lbctl.config.tree import (
     TsigConfig,
 )
 from lbctl.model.settings import Freshness, MemberSettings, MonitorSettings, Role, ServiceSettings
+from lbctl.probes import PROBES
 from lbctl.probes.base import Tls, pin
 
 DURATIONS = ("lockout", "promote_timeout", "seen_window", "maintenance_max", "approval_expires")
-PAGES = {"core": ("status", "hastatus")}
 
 
 def built_service(context: Context, name: str, service: Service) -> BuiltService:
@@ -55,12 +55,12 @@ def _settings(context: Context, name: str, service: Service, actuators: tuple[Bu
     rules: dict[str, Any] = {f"{key}_s": value for key in DURATIONS if (value := rule(key, *levels)) is not None}
     if (rounds := rule("rearm_rounds", *levels)) is not None:
         rules["rearm_rounds"] = rounds
-    kind = service.monitor.kind
+    kind = PROBES[service.monitor.kind]
     return ServiceSettings(
         name=name,
         members=tuple(_member(context, service, member) for member in service.members),
         kind=service.kind,
-        monitor=MonitorSettings(kind, PAGES.get(kind, (kind,)), modes=kind == "core"),
+        monitor=MonitorSettings(service.monitor.kind, kind.pages, kind.modes),
         observe=service.automation == "observe",
         on_self_promoted=service.on_self_promoted,
         promote=service.on_failover.promote,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from lbctl.config.audit import Audit, Severity
 from lbctl.config.practices import PRACTICES, audit
 from lbctl.config.report import checked, lines
 from lbctl.config.schema import schema
+from lbctl.config.tree import MonitorConfig
 from lbctl.model.commands import Code
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -120,12 +122,13 @@ def test_an_outer_layer_that_does_not_wait_for_the_inner_one_is_refused_h12(tmp_
 def test_a_site_that_tells_how_long_it_takes_is_a_layer_too_h12(tmp_path: Path) -> None:
     site = """
   world:
-    monitor: {site: {service: core, inner_failover: 40s}}
-    members:
-      - {name: main, role: primary, address: 203.0.113.9, url: 'https://lb.main.example.com:9653'}
+    monitor: {http: {path: /}}
+    members: [{name: main, role: primary, address: 203.0.113.9, url: 'https://lb.main.example.com:9653'}]
     actuators: [{authoritative: {name: world.gtm.example.com}}]
 """
-    found = audit(read(written(tmp_path, PERFECT + site), {}))
+    config = read(written(tmp_path, PERFECT + site), {})
+    world = replace(config.services["world"], monitor=MonitorConfig("site", {"service": "core"}, inner_failover_s=40.0))
+    found = audit(replace(config, services={**config.services, "world": world}))
     assert [finding.rule for finding in found.findings if finding.severity is Severity.ERROR] == ["two-layers"]
 
 
