@@ -129,7 +129,7 @@ class _Gate(asyncssh.SSHServer):
 
         async def ask(prompt: str) -> str:
             process.stdout.write(prompt)
-            editor = process.channel if isinstance(process.channel, SSHLineEditorChannel) else None
+            editor = process.channel if process.term_type and isinstance(process.channel, SSHLineEditorChannel) else None
             if editor:
                 editor.set_echo(False)
             answer = await process.stdin.readline()

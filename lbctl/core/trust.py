@@ -98,6 +98,8 @@ class Trust:
         )
 
     def _checked(self, key: str) -> str:
+        if "PRIVATE KEY" in key:  # the library would find the public half in it
+            raise ValueError("that is not a public SSH key but a private one: it never leaves its own server")
         try:
             public = asyncssh.import_public_key(key.strip()[:KEY_CHARS_MAX])
         except asyncssh.KeyImportError:
