@@ -5,6 +5,7 @@ thousand members cost ten thousand calls and no scheduling. Only a save makes a 
 taken in order when it is over.
 
 * Save, then act: nothing is published, told or answered before the store has said yes.
+* Nothing moves by itself while newer events wait in the inbox: after a slow save the look that would say "it is back" may be among them.
 * A save that fails has not happened: the decision's belief is kept where it moves nothing, its durable half is not, the policy hears
   `SaveFailed`, and the store is tried again from time to time. A save that was overtaken (`StaleRevision`) is judged again by what is there.
 * A full inbox drops ticks, then looks: the next ones say the same. Commands and outcomes of actuators are never dropped.
@@ -54,6 +55,7 @@ class ServiceLoop:
         self._closed = False
         self._overtaken = 0
         self._restless = True
+        self._store_again: float | None = None
         self._fast: frozenset[tuple[str, str]] = frozenset()
         self._moving: Convergence | None = None
         self._verified: list[tuple[int, asyncio.Future[bool]]] = []
@@ -110,11 +112,13 @@ class ServiceLoop:
         tools, before = self._tools, self.state
         now = tools.clock.now()
         around = tools.around.of(self.settings.name, now)
+        if len(self._inbox):
+            around = replace(around, mass="wait", mass_at=now)
         decision = policy.decide(self.settings, before, event, now, around)
         check(self.settings, before, decision, event, now)
         steps = steps_of(before, decision, event, now)
         after = decision.state.saved
-        trial = bool(before.unsaved) and isinstance(event, Tick)
+        trial = bool(before.unsaved) and self._store_again is not None and now >= self._store_again
         if trial or (after is not before.saved and after != before.saved):
             tools.supervisor.task(f"save {self.settings.name}", self._save(event, decision, steps, now, future))
             return
@@ -165,7 +169,8 @@ class ServiceLoop:
             self._tools.journal.write([Step(at=now, service=self.settings.name, kind="NotSaved", text=text, data={"page": True})])
         elif not silent:
             self._tools.journal.write(steps_of(before, told, SaveFailed(detail), now))
-        self._alarm.set(now + _STORE_AGAIN_S, now)
+        self._store_again = now + _STORE_AGAIN_S
+        self._alarm.set(self._store_again, now)
         self._tools.journal.store_problem = detail
         _answer(future, Reply(Code.ERROR, f"it could not be saved, so nothing was done: {detail}"))
 
@@ -175,8 +180,8 @@ class ServiceLoop:
         if isinstance(event, Reloaded) and decision.reply is not None and decision.reply.code is Code.DONE:
             self.settings = event.settings
         self._count(event, decision, before)
-        wake = decision.wake_at if not state.unsaved else min(decision.wake_at or now + _STORE_AGAIN_S, now + _STORE_AGAIN_S)
-        self._alarm.set(wake, now)
+        self._store_again = self._store_again if state.unsaved else None
+        self._alarm.set(min((at for at in (decision.wake_at, self._store_again) if at is not None), default=None), now)
         if self._restless or not _is_quiet(event, decision, before, state):
             self._effects(before, now)
         if state.saved.active != before.saved.active or isinstance(event, Started):

@@ -101,6 +101,8 @@ def dies_now(dice: Random, at: float, world: World) -> list[Deed]:
     def act(w: World) -> None:
         if torn:
             w.disk.torn.update(w.services)
+            for oracle in w.oracles.values():
+                oracle.forgot()
         w.crashed.set()
     return [Deed(at, f"killed{' and the state torn' if torn else ''}", act)]
 

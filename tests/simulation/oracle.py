@@ -34,6 +34,7 @@ class Oracle:
     booted: float = 0.0
     asked: list[tuple[float, Command]] = field(default_factory=list)
     moved_itself: float | None = None
+    moved_before: float | None = None
     disk: Saved | None = None
     epochs: dict[int, str | None] = field(default_factory=dict)
     published_epoch: int = 0
@@ -56,8 +57,12 @@ class Oracle:
         elif isinstance(command, (*MOVING, Ack)):
             self.moved_itself = None
 
+    def forgot(self) -> None:
+        """The disk lost what was on it."""
+        self.disk = None
+
     def saving(self, saved: Saved, now: float) -> None:
-        """A decision is about to be remembered."""
+        """A decision is about to be remembered; it is judged by what was known when it was taken."""
         before = self.disk
         self._epoch(before, saved)
         if before is not None and before.active is not None:
@@ -100,10 +105,10 @@ class Oracle:
         elif move.trigger == "operator":
             if not any(isinstance(one, MOVING) for _, one in self.asked):
                 raise WrongMove(f"traffic moves to {saved.active} and nobody asked for it")
-            self.moved_itself = None
+            self.moved_itself, self.moved_before = None, self.moved_itself
         else:
-            self._judge(before, saved, now)
-            self.moved_itself = now
+            self._judge(before, saved, move.at)
+            self.moved_itself, self.moved_before = move.at, self.moved_itself
 
     def _without_a_move(self, before: Saved, saved: Saved) -> None:
         """Adopted by a person, or a move taken back that nobody has seen."""
@@ -113,6 +118,7 @@ class Oracle:
             raise WrongMove(f"the active becomes {saved.active} without a move")
         if self.published_epoch >= before.move.epoch:
             raise WrongMove(f"a published move to {before.active} is taken back")
+        self.moved_itself = self.moved_before
 
     def _judge(self, before: Saved, saved: Saved, now: float) -> None:
         """An automatic move, by the truth."""
@@ -120,7 +126,7 @@ class Oracle:
         outage = self._outage(source, now)
         if outage is None:
             raise WrongMove(f"{source} lost the traffic without a proven outage")
-        last = self._last(target, "hastatus")
+        last = self._last(target, "hastatus", now)
         if last is None or last.verdict is not Verdict.STANDBY or last.started <= outage:
             raise WrongMove(f"{target} took over without having said Standby since")
         if target in before.latched or target in before.needs_resync:
@@ -139,31 +145,31 @@ class Oracle:
         """The start of an outage that is long and thick enough on one of the pages; None where there is none."""
         probe = self.settings.member(member).probe
         for page in self.settings.monitor.pages:
-            bad = self._bad_run(member, page)
-            last = self._last(member, page)
-            gathered = sum(not look.good for look in self._life(member, page))
+            bad = self._bad_run(member, page, now)
+            last = self._last(member, page, now)
+            gathered = sum(not look.good for look in self._life(member, page, now))
             if not bad or last is None or now - last.ended > 2 * probe.interval_s + probe.timeout_s:
                 continue
             if (len(bad) >= probe.fall or gathered >= probe.leak) and bad[-1].started - bad[0].started >= probe.min_outage_s - 1e-6:
                 return bad[0].started
         return None
 
-    def _life(self, member: str, page: str) -> list[Look]:
-        return [look for look in self.looks.get((member, page), []) if look.started >= self.booted]
+    def _life(self, member: str, page: str, now: float) -> list[Look]:
+        return [look for look in self.looks.get((member, page), []) if look.started >= self.booted and look.ended <= now]
 
-    def _bad_run(self, member: str, page: str) -> list[Look]:
+    def _bad_run(self, member: str, page: str, now: float) -> list[Look]:
         run: list[Look] = []
-        for look in reversed(self._life(member, page)):
+        for look in reversed(self._life(member, page, now)):
             if look.good:
                 break
             run.append(look)
         return run[::-1]
 
-    def _last(self, member: str, page: str) -> Look | None:
-        life = self._life(member, page)
+    def _last(self, member: str, page: str, now: float) -> Look | None:
+        life = self._life(member, page, now)
         return life[-1] if life else None
 
     def _says_primary(self, member: str, now: float) -> bool:
         probe = self.settings.member(member).probe
-        last = self._last(member, "hastatus")
+        last = self._last(member, "hastatus", now)
         return last is not None and last.verdict is Verdict.PRIMARY and now - last.ended <= 2 * probe.interval_s + probe.timeout_s

@@ -47,7 +47,10 @@ async def _story(seed: int, loop: VirtualLoop, verbose: bool, plant: object) -> 
         for name in names:
             world.remember(name)
     deeds = sorted(_deeds(world), key=lambda deed: deed.at)
-    lives = await _lives(world, deeds)
+    try:
+        lives = await _lives(world, deeds)
+    finally:
+        await world.kill()
     return Told(seed, sum(oracle.moves for oracle in world.oracles.values()), len(world.told), lives)
 
 
