@@ -6,6 +6,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite", action="store_true", help="stories: write today's decisions as the expected ones")
     parser.addoption("--long", action="store_true", help="more seeds, more states, longer chaos (make test-long)")
 
 

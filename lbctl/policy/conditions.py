@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lbctl.model.looks import Verdict
+from lbctl.model.looks import Health, Verdict
 from lbctl.policy import doubt, failover
 from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
 from lbctl.policy.case import HASTATUS, Case
@@ -76,7 +76,8 @@ def eligible(case: Case, name: str) -> bool:
 
 
 def _candidate_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
-    if case.settings.kind == "failover" and not any(eligible(case, name) for name in case.others()):
+    looked = all(case.judged(name).health is not Health.UNKNOWN for name in case.others())
+    if case.settings.kind == "failover" and looked and not any(eligible(case, name) for name in case.others()):
         yield "NoEligibleStandby", "", "no member could take over now"
     for name in case.others():
         if case.rogue(name):
@@ -116,6 +117,9 @@ def _people_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
         yield "NotSaved", "", f"decisions cannot be saved, so none is taken: {case.state.unsaved}"
 
 
+UNTOLD = frozenset({"normal", "partial"})
+"""Conditions without notes of their own: every move is partial for a moment, and what lasts is told by the actuator that fails."""
+
 MUTED_IN_MAINTENANCE = frozenset({"dual-primary", "NoEligibleStandby", "StandbyDown", "Rogue", "RolesSwappedOutside", "OldPrimaryReturned"})
 """What a maintenance explains; never "the active is down" (SEMANTICS section 7)."""
 
@@ -142,13 +146,14 @@ def tell_edges(turn: Turn) -> None:
     quiet = MUTED_IN_MAINTENANCE if case.in_maintenance() else frozenset()
     present = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case) if kind not in quiet}
     for name in conditions(case):
-        if name != "normal" and name not in quiet:
+        if name not in UNTOLD and name not in quiet:
             present[f"{name}:"] = (name, "", f"{case.settings.name} is {name}")
     kept = {key for key in turn.state.noted if key.startswith("!")}
     known = turn.state.noted - kept
     for key in sorted(present.keys() - known):
         kind, member, text = present[key]
-        turn.note(kind, text, member=member, page=kind in PAGED or kind in PAGED_ALERTS)
+        first_days = kind == "uninitialised" and bool(case.state.adopting)
+        turn.note(kind, text, member=member, page=kind in PAGED_ALERTS or (kind in PAGED and not first_days))
     for key in sorted(known - present.keys()):
         kind, _, member = key.partition(":")
         turn.note(f"{kind}-over", f"over: {kind}{f' of {member}' if member else ''}", member=member)

@@ -70,6 +70,9 @@ def _applied(turn: Turn, event: heard.Applied) -> None:
 
 
 def _verified(turn: Turn, event: heard.Verified) -> None:
+    known = turn.state.actuators.get(event.actuator)
+    if known is not None and known.error:
+        turn.note("applied-again", f"{event.actuator} follows again")
     moves.ledger(turn, event.actuator, applied=event.epoch, verified=event.epoch, error="", error_reason="", drift="", since=None)
     moves.landed(turn)
 
@@ -77,6 +80,8 @@ def _verified(turn: Turn, event: heard.Verified) -> None:
 def _apply_failed(turn: Turn, event: heard.ApplyFailed) -> None:
     known = turn.state.actuators.get(event.actuator)
     since = known.since if known is not None and known.since is not None else turn.now
+    if known is not None and not known.error:
+        turn.note("apply-failed", f"{event.actuator} does not follow: {event.detail}; it is tried again for ever", reason=event.reason)
     moves.ledger(turn, event.actuator, error=event.detail, error_reason=event.reason, since=since)
 
 

@@ -41,7 +41,8 @@ def site_cut(case: Case) -> str:
 
 def stalled(case: Case, candidate: str) -> str:
     """Why the newest look at the active or the candidate counts for nothing (H24); "" for real looks."""
-    return (case.judged(case.active).voided if case.active else "") or case.judged(candidate).voided
+    marks = [case.judged(name).voided for name in (case.active, candidate) if name]
+    return next((mark for mark in marks if mark not in ("", "blind")), "")
 
 
 def stranded_by(case: Case) -> tuple[str, ...]:

@@ -131,9 +131,12 @@ def _propose(turn: Turn, name: str, failing: frozenset[str]) -> None:
 
 def not_adopted(case: Case) -> tuple[str, str]:
     """(member, why) of a self-promotion that `adopt` did not take; empty texts where there is none."""
+    if case.settings.on_self_promoted != "adopt":
+        return "", ""
     for name in doubt.stranded_by(case):
-        if case.settings.on_self_promoted == "adopt" and not _may_adopt(case, name, gate.failing(case, name)):
-            return name, ", ".join(sorted(gate.failing(case, name) - {"candidate-standby"})) or "its promotion was not watched in this incident"
+        failing = gate.failing(case, name)
+        if "candidate-confirmed" not in failing and not _may_adopt(case, name, failing):
+            return name, ", ".join(sorted(failing - {"candidate-standby"})) or "its promotion was not watched in this incident"
     return "", ""
 
 

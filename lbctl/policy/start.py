@@ -64,11 +64,12 @@ def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
     if epoch > saved.epoch:
         _uninitialise(turn, f"epoch {epoch} is published and only {saved.epoch} remembered: the state is older than what was done with it")
     elif strange or len(members) > 1:
-        _uninitialise(turn, f"actuators disagree: {_list(turn)}")
+        _uninitialise(turn, f"{saved.active} is remembered, and what is published is something else or not the same everywhere: {_list(turn)}")
     elif members <= {saved.active}:
         _settle_ledger(turn, shown)
     elif move is not None and members == {move.restore.active}:
-        moves.cancel(turn, "the controller ended between deciding and publishing; it is judged anew")
+        anew = "ask for it again if it is still wanted" if move.trigger == moves.OPERATOR else "it is judged anew by fresh looks"
+        moves.cancel(turn, f"the controller ended between deciding and publishing; {anew}")
         _settle_ledger(turn, shown)
     else:
         _uninitialise(turn, f"{saved.active} is remembered, but something else is published: {_list(turn)}")
@@ -92,7 +93,9 @@ def _settle_ledger(turn: Turn, shown: tuple[Shown, ...]) -> None:
 
 
 def _without_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
-    members, strange, _ = _facts(shown)
+    members, strange, epoch = _facts(shown)
+    if epoch > turn.saved.epoch:
+        turn.save(epoch=epoch)  # what is adopted must be newer than what stands, or every actuator refuses it for ever (H27)
     if strange or len(members) > 1:
         _uninitialise(turn, f"{turn.state.uninitialised}, and actuators disagree: {_list(turn)}")
         return

@@ -21,6 +21,7 @@ from lbctl.model.settings import ProbeSettings, ServiceSettings
 from lbctl.model.state import PageSight, Saved, State
 from lbctl.policy import begin, invariants
 from lbctl.policy.arming import STEADY_S
+from lbctl.policy.case import HASTATUS
 from lbctl.policy.decide import decide
 from tests.policy.stage import T0, chain, pair
 
@@ -259,11 +260,12 @@ def _member(settings: ServiceSettings, node: Node, name: str) -> tuple[Any, ...]
         return ()
     active = state.members.get(saved.active or "")
     down_at = max((p.down_at for p in active.pages.values() if p.down_at is not None), default=None) if active else None
-    pages = tuple(sorted((p, _page(s, down_at if name != saved.active else None)) for p, s in sight.pages.items()))
+    judges = HASTATUS if name != saved.active and down_at is not None else ""
+    pages = tuple(sorted((p, _page(s, down_at if p == judges else None)) for p, s in sight.pages.items()))
     adopts = settings.on_self_promoted == "adopt"
     return (
         pages,
-        _sync(node, name) if name in saved.needs_resync | saved.latched else None,
+        _sync(node, name) if name in saved.needs_resync else None,
         sight.unserving_since is not None if name == saved.active else None,
         adopts and sight.standby_seen is not None and now - sight.standby_seen <= settings.seen_window_s,
         adopts and sight.primary_since is not None and (saved.incident is None or sight.primary_since > saved.incident.began),

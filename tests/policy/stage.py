@@ -48,7 +48,13 @@ class Stage:
     """One service in the hands of a test."""
 
     def __init__(
-        self, settings: ServiceSettings | None = None, *, saved: Saved | None = None, shown: str = "a", around: Around | None = None
+        self,
+        settings: ServiceSettings | None = None,
+        *,
+        saved: Saved | None = None,
+        shown: str = "a",
+        around: Around | None = None,
+        remembered: bool = True,
     ) -> None:
         self.settings = settings or pair()
         self.now = T0
@@ -56,14 +62,15 @@ class Stage:
         self.notes: list[Note] = []
         self.reply: Reply | None = None
         self.looks: tuple[tuple[str, str], ...] = ()
-        if saved is None:
+        if saved is None and remembered:
             saved = Saved(self.settings.name, epoch=1, active="a", primary="a", file_primary="a")
         self.state = begin(self.settings, saved, 1)
         self.start(shown)
 
     def start(self, shown: str) -> None:
         """What every actuator shows: a member, "nothing", "strange", "unread"."""
-        self.hear(Started(tuple(self._shown(a, shown) for a in self.settings.actuators)))
+        self.last_shown = tuple(self._shown(a, shown) for a in self.settings.actuators)
+        self.hear(Started(self.last_shown))
 
     def _shown(self, actuator: str, what: str) -> Shown:
         if what in self.settings.names:
