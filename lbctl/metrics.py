@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import permutations
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -71,7 +72,12 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_build_info": (GAUGE, "Which lbctl this is."),
 }
 
+BOUNDS = (*map(repr, BUCKETS_S), "+Inf")
+NO_COUNTS = (0,) * len(BOUNDS)
+VERDICTS = tuple(verdict.value for verdict in Verdict)
+
 Lines = dict[str, list[str]]
+Failures = dict[tuple[str, str], int]
 
 
 class Source(Protocol):
@@ -89,13 +95,13 @@ class Source(Protocol):
 
 
 def labels(**pairs: str) -> str:
-    """`{a="b"}` with what the text format wants escaped. A trailing underscore keeps Python's keywords apart."""
-    escaped = (f'{name.rstrip("_")}="{_escape(value)}"' for name, value in pairs.items())
-    return "{" + ",".join(escaped) + "}"
+    """`{a="b"}` with what the text format wants escaped."""
+    return "{" + ",".join(_pair(name, value) for name, value in pairs.items()) + "}"
 
 
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") if not text.isalnum() else text
+def _pair(name: str, value: str) -> str:
+    escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'{name}="{escaped}"'
 
 
 class Metrics:
@@ -105,7 +111,7 @@ class Metrics:
         self._source = source
         self._clock = clock
         self._config_ok = config_ok
-        self._seen: set[str] = set()
+        self._blocked: dict[tuple[str, str], set[str]] = {}
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
 
@@ -114,51 +120,44 @@ class Metrics:
         lines: Lines = {name: [] for name in FAMILIES}
         cases = list(self._source.cases())
         full = sum(len(case.settings.members) for case in cases) <= MEMBERS_MAX
+        failures = self._failures()
         for number, case in enumerate(cases):
-            _service(lines, case)
-            self._counted(lines, case, full=full)
+            head = "{" + _pair("service", case.settings.name)
+            _service(lines, case, head)
+            self._counted(lines, case, head)
             for name in case.settings.names:
-                _member(lines, case, name)
-                self._gate(lines, case, name, full=full)
+                both = f"{head},{_pair('member', name)}"
+                _member(lines, case, name, both)
+                _failures_of(lines, case, name, both, failures, full=full)
+                if case.settings.kind != "pool":
+                    self._gate(lines, case, name, both, full=full)
             if number % TURN == TURN - 1:
                 await self._clock.sleep(0)
         self._whole(lines, cases)
         return _text(lines).encode() + generate_latest(self._process)
 
-    def _first_use(self, series: str, value: float, *, full: bool) -> bool:
-        """Whether a bounded but many-valued series is shown."""
-        if full or series in self._seen:
-            return True
-        if value:
-            self._seen.add(series)
-        return bool(value)
+    def _failures(self) -> Mapping[tuple[str, str], Failures]:
+        """Failed looks by service and member, then by (page, reason)."""
+        found: dict[tuple[str, str], Failures] = {}
+        for (service, member, page, reason), count in self._source.counts.probe_failures.items():
+            found.setdefault((service, member), {})[page, reason] = count
+        return found
 
-    def _gate(self, lines: Lines, case: Case, name: str, *, full: bool) -> None:
-        if case.settings.kind == "pool":
-            return
+    def _gate(self, lines: Lines, case: Case, name: str, both: str, *, full: bool) -> None:
         shut = gate.failing(case, name) if name != case.active else frozenset()
-        lines["lbctl_gate_open"].append(f"{labels(service=case.settings.name, member=name)} {int(not shut and name != case.active)}")
-        for rule in gate.NAMES:
-            series = labels(service=case.settings.name, member=name, rule=rule)
-            if self._first_use(series, rule in shut, full=full):
-                lines["lbctl_gate_blocked"].append(f"{series} {int(rule in shut)}")
+        lines["lbctl_gate_open"].append(f"{both}}} {int(not shut and name != case.active)}")
+        known = self._blocked.setdefault((case.settings.name, name), set())
+        known |= shut
+        lines["lbctl_gate_blocked"] += [f'{both},rule="{rule}"}} {int(rule in shut)}' for rule in gate.NAMES if full or rule in known]
 
-    def _counted(self, lines: Lines, case: Case, *, full: bool) -> None:
+    def _counted(self, lines: Lines, case: Case, head: str) -> None:
         counts, service, names = self._source.counts, case.settings.name, case.settings.names
-        lines["lbctl_would_failover_total"].append(f"{labels(service=service)} {counts.would_failover[service]}")
-        for source in names if case.settings.kind != "pool" else ():
-            for target in names:
-                for trigger in TRIGGERS if source != target else ():
-                    series = labels(service=service, from_=source, to=target, trigger=trigger)
-                    lines["lbctl_failovers_total"].append(f"{series} {counts.failovers[service, source, target, trigger]}")
-        for member in names:
-            for page in case.settings.monitor.pages:
-                for reason in REASONS:
-                    value = counts.probe_failures[service, member, page, reason]
-                    series = labels(service=service, member=member, monitor=page, reason=reason)
-                    if self._first_use(series, value, full=full):
-                        lines["lbctl_probe_failures_total"].append(f"{series} {value}")
-        lines["lbctl_convergence_seconds"] += _histogram(counts.convergence.get(service), service=service)
+        lines["lbctl_would_failover_total"].append(f"{head}}} {counts.would_failover[service]}")
+        moves = lines["lbctl_failovers_total"]
+        for source, target in permutations(names, 2) if case.settings.kind != "pool" else ():
+            move = f"{head},{_pair('from', source)},{_pair('to', target)}"
+            moves += [f'{move},trigger="{trigger}"}} {counts.failovers[service, source, target, trigger]}' for trigger in TRIGGERS]
+        lines["lbctl_convergence_seconds"] += _histogram(counts.convergence.get(service), head)
 
     def _whole(self, lines: Lines, cases: Iterable[Case]) -> None:
         """What is of lbctl and not of a service."""
@@ -167,7 +166,7 @@ class Metrics:
         known = {(actuator, reason) for actuator in actuators for reason in ACTUATOR_REASONS} | set(counts.actuator_errors)
         lines["lbctl_actuator_errors_total"] = [f"{labels(actuator=a, reason=r)} {counts.actuator_errors[a, r]}" for a, r in sorted(known)]
         for stage in ("decide", "save", "apply", "verify"):
-            lines["lbctl_stage_seconds"] += _histogram(counts.stages.get(stage), stage=stage)
+            lines["lbctl_stage_seconds"] += _histogram(counts.stages.get(stage), "{" + _pair("stage", stage))
         lines["lbctl_looks_total"] = [f"{labels(result=result)} {counts.looks[result]}" for result in ("good", "bad", "void")]
         dropped = {"inbox": 0, "journal": 0, **counts.dropped}
         lines["lbctl_dropped_total"] = [f"{labels(what=what)} {value}" for what, value in sorted(dropped.items())]
@@ -178,68 +177,67 @@ class Metrics:
         lines["lbctl_build_info"].append(f"{labels(version=__version__, python=platform.python_version())} 1")
 
 
-def _service(lines: Lines, case: Case) -> None:
+def _service(lines: Lines, case: Case, head: str) -> None:
     """One service's levels."""
-    saved, name, state = case.saved, case.settings.name, conditions(case)[0]
-    only = labels(service=name)
-    for known in STATES:
-        lines["lbctl_service_state"].append(f"{labels(service=name, state=known)} {int(known == state)}")
+    saved, state = case.saved, conditions(case)[0]
+    lines["lbctl_service_state"] += [f'{head},state="{known}"}} {int(known == state)}' for known in STATES]
     told = {kind for kind, _, _ in alerts(case)}
-    for kind in (*ALERTS, *sorted(told.difference(ALERTS))):
-        lines["lbctl_alert"].append(f"{labels(service=name, alert=kind)} {int(kind in told)}")
+    lines["lbctl_alert"] += [f'{head},alert="{kind}"}} {int(kind in told)}' for kind in ALERTS]
     pending = bool(saved.active) and saved.active != saved.primary and saved.primary in saved.latched
-    lines["lbctl_resume_pending"].append(f"{only} {int(pending)}")
-    lines["lbctl_maintenance"].append(f"{only} {int(case.in_maintenance())}")
-    lines["lbctl_maintenance_expires_timestamp_seconds"].append(f"{only} {saved.maintenance.until if saved.maintenance else 0}")
+    lines["lbctl_resume_pending"].append(f"{head}}} {int(pending)}")
+    lines["lbctl_maintenance"].append(f"{head}}} {int(case.in_maintenance())}")
+    lines["lbctl_maintenance_expires_timestamp_seconds"].append(f"{head}}} {saved.maintenance.until if saved.maintenance else 0}")
     for actuator in case.settings.actuators:
         ledger = case.state.actuators.get(actuator)
         epochs = {"wanted": saved.epoch, "applied": ledger.applied if ledger else 0, "verified": ledger.verified if ledger else 0}
-        for kind, epoch in epochs.items():
-            lines["lbctl_actuator_epoch"].append(f"{labels(service=name, actuator=actuator, kind=kind)} {epoch}")
+        series = f"{head},{_pair('actuator', actuator)}"
+        lines["lbctl_actuator_epoch"] += [f'{series},kind="{kind}"}} {epoch}' for kind, epoch in epochs.items()]
 
 
-def _member(lines: Lines, case: Case, name: str) -> None:
+def _member(lines: Lines, case: Case, name: str, both: str) -> None:
     """One member's levels, out of its pages' last looks."""
-    service, judged, sight = case.settings.name, case.judged(name).last, case.sight(name)
-    both = labels(service=service, member=name)
+    judged, sight = case.judged(name).last, case.sight(name)
     answering = case.saved.answering if case.settings.kind == "pool" else (case.active,)
-    lines["lbctl_active"].append(f"{both} {int(name in answering)}")
+    lines["lbctl_active"].append(f"{both}}} {int(name in answering)}")
     says = judged.verdict if judged is not None else Verdict.UNKNOWN
-    for verdict in Verdict:
-        lines["lbctl_member_verdict"].append(f"{labels(service=service, member=name, verdict=verdict)} {int(verdict is says)}")
+    lines["lbctl_member_verdict"] += [f'{both},verdict="{verdict}"}} {int(verdict == says)}' for verdict in VERDICTS]
     looks = {page: case.page(name, page).last for page in case.settings.monitor.pages}
     for page, look in looks.items():
-        _page(lines, labels(service=service, member=name, monitor=page), look)
+        _page(lines, f'{both},monitor="{page}"', look)
     ends = next((look.not_after for look in looks.values() if look is not None and look.not_after is not None), 0)
     skew = next((look.skew_s for look in looks.values() if look is not None and look.skew_s is not None), math.nan)
     stale = case.now - sight.sync_started if sight.sync_started is not None else math.nan
-    lines["lbctl_tls_not_after_timestamp_seconds"].append(f"{both} {ends}")
-    lines["lbctl_member_clock_skew_seconds"].append(f"{both} {_number(skew)}")
-    lines["lbctl_replica_staleness_seconds"].append(f"{both} {_number(stale)}")
+    lines["lbctl_tls_not_after_timestamp_seconds"].append(f"{both}}} {ends}")
+    lines["lbctl_member_clock_skew_seconds"].append(f"{both}}} {_number(skew)}")
+    lines["lbctl_replica_staleness_seconds"].append(f"{both}}} {_number(stale)}")
 
 
 def _page(lines: Lines, series: str, look: ProbeResult | None) -> None:
-    good, ended = (look.good, look.ended) if look is not None else (False, 0)
-    lines["lbctl_probe_success"].append(f"{series} {int(good)}")
-    lines["lbctl_probe_last_run_timestamp_seconds"].append(f"{series} {ended}")
-    for phase in PHASES:
-        taken = look.phases.get(phase, 0) if look is not None else 0
-        lines["lbctl_probe_duration_seconds"].append(f'{series[:-1]},phase="{phase}"}} {taken}')
+    good, ended, phases = (look.good, look.ended, look.phases) if look is not None else (False, 0, {})
+    lines["lbctl_probe_success"].append(f"{series}}} {int(good)}")
+    lines["lbctl_probe_last_run_timestamp_seconds"].append(f"{series}}} {ended}")
+    lines["lbctl_probe_duration_seconds"] += [f'{series},phase="{phase}"}} {phases.get(phase, 0)}' for phase in PHASES]
+
+
+def _failures_of(lines: Lines, case: Case, name: str, both: str, failures: Mapping[tuple[str, str], Failures], *, full: bool) -> None:
+    counted = failures.get((case.settings.name, name), {})
+    if full:
+        counted = {(page, reason): counted.get((page, reason), 0) for page in case.settings.monitor.pages for reason in REASONS}
+    lines["lbctl_probe_failures_total"] += [f'{both},monitor="{page}",reason="{reason}"}} {count}' for (page, reason), count in counted.items()]
 
 
 def _number(value: float) -> str:
     return "NaN" if math.isnan(value) else repr(value)
 
 
-def _histogram(found: Histogram | None, **pairs: str) -> Iterator[str]:
+def _histogram(found: Histogram | None, head: str) -> Iterator[str]:
     """Cumulative buckets, sum and count; the suffix stands where `_text` puts the family's name before it."""
-    counts = found.counts if found is not None else [0] * (len(BUCKETS_S) + 1)
     running = 0
-    for bound, count in zip((*BUCKETS_S, math.inf), counts, strict=True):
+    for bound, count in zip(BOUNDS, found.counts if found is not None else NO_COUNTS, strict=True):
         running += count
-        yield f"_bucket{labels(**pairs, le='+Inf' if math.isinf(bound) else repr(bound))} {running}"
-    yield f"_sum{labels(**pairs)} {found.sum_s if found is not None else 0}"
-    yield f"_count{labels(**pairs)} {running}"
+        yield f'_bucket{head},le="{bound}"}} {running}'
+    yield f"_sum{head}}} {found.sum_s if found is not None else 0}"
+    yield f"_count{head}}} {running}"
 
 
 def _text(lines: Lines) -> str:
