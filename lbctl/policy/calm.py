@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbctl.model.looks import Health, ProbeResult, Verdict
+from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import PageSight, Saved, State
+from lbctl.policy import health
 
 
-def again(state: State, look: ProbeResult) -> State | None:
+def again(settings: ServiceSettings, state: State, look: ProbeResult) -> State | None:
     """The state with one more of the same look; None where more than that may follow."""
     sight = state.members.get(look.member)
     page = sight.pages.get(look.page) if sight is not None else None
@@ -20,7 +22,8 @@ def again(state: State, look: ProbeResult) -> State | None:
         return None
     if not _calm(state) or not _same(page, look) or not _settled(page, look, look.member == state.saved.active):
         return None
-    seen = replace(sight, pages={**sight.pages, look.page: _counted(page, look)})
+    counted = health.note(page, look, settings.member(look.member).probe, good=look.good)
+    seen = replace(sight, pages={**sight.pages, look.page: counted})
     if look.verdict is Verdict.STANDBY:
         seen = replace(seen, standby_seen=look.ended)
     return replace(state, members={**state.members, look.member: seen})
@@ -44,9 +47,3 @@ def _settled(page: PageSight, look: ProbeResult, active: bool) -> bool:
     if look.good:
         return page.health is Health.UP and page.bad_run == 0 and page.leak == 0
     return not active and page.health is Health.DOWN and page.down_at is not None and look.verdict is Verdict.FAILED
-
-
-def _counted(page: PageSight, look: ProbeResult) -> PageSight:
-    if look.good:
-        return replace(page, last=look, good_run=page.good_run + 1)
-    return replace(page, last=look, bad_run=page.bad_run + 1, last_bad=look.started)

@@ -29,7 +29,7 @@ def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem
 
 def decide(settings: ServiceSettings, state: State, event: Event, now: float, around: Around) -> Decision:
     """One turn. Pure: the same arguments give the same decision; nothing is done, read or waited for here."""
-    if isinstance(event, ProbeResult) and (same := calm.again(state, event)) is not None:
+    if isinstance(event, ProbeResult) and (same := calm.again(settings, state, event)) is not None:
         return Decision(same, same.reason, wake_at=same.wake_at)
     turn = Turn(settings, state, now, around)
     _take(turn, event)

@@ -96,7 +96,7 @@ class Stage:
     def look(self, name: str, what: str, *, reason: Reason | None = None, void: str = "", took: float = 0.01) -> None:
         """One look; `what` is a word of PAGES, or status/hastatus with a failing `reason`."""
         page, verdict, found = PAGES[what] if reason is None else (what, Verdict.FAILED, reason)
-        self.now += took
+        self.now += 0.0001 + took
         self.hear(ProbeResult(name, page, verdict, found, self.now - took, self.now, void=void))
 
     def round(self, *, every: float = 1.0, **members: str) -> None:

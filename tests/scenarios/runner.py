@@ -1,8 +1,8 @@
 """Stories in text files: what happens, "----", what is decided. Fit to be shown to an operator.
 
-A file is a row of blocks divided by blank lines. The lines above `----` are what happens, the lines below what lbctl says and believes
-afterwards: each note (`kind: text`), the answer to a command, and one line of state. `pytest tests/scenarios --rewrite` writes the expectations anew: commit only
-what you understand.
+A file is a row of blocks divided by blank lines. The lines above `----` are what happens, the lines below what lbctl says and believes afterwards:
+each note (`kind: text`), the answer to a command, and one line of state. `pytest tests/scenarios --rewrite` writes the expectations anew: commit
+only what you understand.
 
 Lines: `service pair|chain key=value …` · `a ok/primary, b 503/standby x4` (all pages of these members, so many rounds, one second apart; `every 5s`
 at the end for another pace) · `wait 10m` · `verified` · `failed REASON` · `restart shows a` · `around mass=hold proofs=0` · `sync b from a` ·
