@@ -65,10 +65,12 @@ class Authoritative:
         return tuple(Endpoint(_reachable(place.host), place.port) for place in self._server.endpoints)
 
     async def _look(self, place: Endpoint) -> Place:
-        shown = await readback.look(place, self._settings.name)
+        zone = self._server.register.zone_of(self._settings.name).settings
+        signed_at = None if zone.dnssec == "off" else self._server.clock.now()
+        shown = await readback.look(place, self._settings.name, zone=zone.name, signed_at=signed_at)
         if shown.error_reason == "servfail" and self._server.register.published(self._settings.name) is None:
             return Place(str(place), frozenset())  # the server's own way to say that nothing is published (SEMANTICS section 6)
-        return Place(str(place), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error)
+        return Place(str(place), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error, shown.serial)
 
 
 def _reachable(host: str) -> str:

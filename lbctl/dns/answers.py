@@ -11,7 +11,7 @@ What is not in the table is parsed and answered by the zone. Malformed packets a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import cycle
 
 from lbctl.dns import wire
@@ -90,12 +90,6 @@ class Responder:
         """The reply to one packet from `host`; None: silence."""
         query = self.parse(data)
         return None if query is None else self.reply(data, query, host, tcp=tcp)
-
-    def stream(self, data: bytes, host: str) -> Iterator[bytes]:
-        """The replies to one question that came over TCP."""
-        reply = self.respond(data, host, tcp=True)
-        if reply is not None:
-            yield reply
 
     def reply(self, data: bytes, query: Query, host: str, *, tcp: bool) -> bytes:
         """The reply to a parsed question."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -51,18 +52,21 @@ def parse_mark(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float = 2.0) -> Shown:
-    """Asks one server for A, AAAA and the epoch of `name`, and for the serial of `zone` if one is given. Never raises for a server that is silent."""
+async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float = 2.0, signed_at: float | None = None) -> Shown:
+    """Asks one server for A, AAAA and the epoch of `name`, and for the serial of `zone` if one is given. Never raises for a server that is silent.
+
+    `signed_at`: the addresses must carry signatures that hold at that moment (H51); else the error is `unsigned` or `expired`.
+    """
     questions = [(wire.encode_name(name), wire.A), (wire.encode_name(name), wire.AAAA), (wire.encode_name(epoch_name(name)), wire.TXT)]
     if zone:
         questions.append((wire.encode_name(zone), wire.SOA))
     try:
-        replies = await ask(server, questions, timeout_s=timeout_s)
+        replies = await ask(server, questions, timeout_s=timeout_s, do=signed_at is not None)
     except Unanswered as error:
         return Shown(frozenset(), None, error_reason=error.reason, error=f"{server}: {error}")
     for reply in replies:
-        if reason := _no(reply):
-            return Shown(frozenset(), None, error_reason=reason, error=f"{server} answers {reason.upper()} for {name}")
+        if reason := _no(reply) or ("" if signed_at is None else _signature(reply, signed_at)):
+            return Shown(frozenset(), None, error_reason=reason, error=f"{server} says {reason.upper()} for {name}")
     return Shown(
         addresses=_addresses(replies[0]) | _addresses(replies[1]),
         epoch=parse_mark(mark := _mark(replies[2])),
@@ -77,6 +81,16 @@ def _no(reply: Reply) -> str:
     if reply.rcode not in (wire.NOERROR, wire.NXDOMAIN):
         return wire.RCODES.get(reply.rcode, f"rcode-{reply.rcode}").lower()
     return "" if reply.flags & wire.AA else "lame"
+
+
+def _signature(reply: Reply, now: float) -> str:
+    """Why the answer's signatures do not hold now; "": they do, or there is nothing to sign."""
+    if not reply.answer:
+        return ""
+    spans = [struct.unpack_from("!II", record.rdata, 8) for record in reply.answer if record.rtype == wire.RRSIG and len(record.rdata) > 18]
+    if not spans:
+        return "unsigned"
+    return "" if any(begin <= now < end for end, begin in spans) else "expired"
 
 
 def _addresses(reply: Reply) -> frozenset[str]:

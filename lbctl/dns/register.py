@@ -47,6 +47,9 @@ class Register:
         for name in self._declared:
             self._show(name)
         self._responder.changed()
+        for zone in new:
+            if zone is not old.get(zone.settings.name):
+                self.on_change(zone)
 
     def declare(self, name: str, ttl_s: int) -> None:
         """`name` is a service's: it answers as the copy remembers, or SERVFAIL until something is published. ValueError outside the zones."""

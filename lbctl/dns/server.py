@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from lbctl.clock import Clock
 from lbctl.dns.answers import Responder
 from lbctl.dns.limit import Pass, RateLimit
+from lbctl.dns.notify import Notifier
 from lbctl.dns.register import Register
 from lbctl.dns.settings import Endpoint, ServerSettings, ZoneSettings
 from lbctl.dns.stream import StreamServer
+from lbctl.dns.transfer import Source
+from lbctl.dns.zone import Zone
 
 DATAGRAMS_A_WAKEUP = 64
 DATAGRAM_MAX = 4096
@@ -43,12 +46,17 @@ class Server:
     def __init__(self, settings: ServerSettings, clock: Clock) -> None:
         self.settings = settings
         self.endpoints: tuple[Endpoint, ...] = ()
+        self.clock = clock
         self._responder = Responder()
+        self._source = Source(self._responder, clock)
+        self.notifier = Notifier(clock)
         self.register = Register(settings, self._responder, clock)
         self._limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
         self._unsent = 0
+        self._started = False
         self._sockets: list[socket.socket] = []
         self._streams: list[StreamServer] = []
+        self.register.on_change = self._changed
 
     async def start(self) -> None:
         """Binds every address, UDP and TCP on the same port (port 0: any free one, told by `endpoints`). OSError where one is taken."""
@@ -59,6 +67,9 @@ class Server:
         except BaseException:
             await self.close()
             raise
+        self._started = True
+        for zone in self._responder.zones.values():
+            self.notifier.changed(zone)
 
     async def close(self) -> None:
         """Stops answering and writes the copy. Changes nothing of what is published."""
@@ -68,7 +79,8 @@ class Server:
             sock.close()
         for stream in self._streams:
             await stream.close()
-        self._sockets, self._streams = [], []
+        self._started, self._sockets, self._streams = False, [], []
+        await self.notifier.close()
         await self.register.close()
 
     async def reload(self, zones: Iterable[ZoneSettings], rate_limit: int | None) -> None:
@@ -76,6 +88,10 @@ class Server:
         self._limit = RateLimit(rate_limit) if rate_limit else None
         self.register.configure(zones)
         await self.register.save()
+
+    def _changed(self, zone: Zone) -> None:
+        if self._started:
+            self.notifier.changed(zone)
 
     def statistics(self) -> Statistics:
         """Counts for the metrics."""
@@ -88,7 +104,7 @@ class Server:
         for attempt in range(20):
             sock = _udp_socket(wish)
             place = Endpoint(wish.host, sock.getsockname()[1])
-            stream = StreamServer(self._responder, self.settings.tcp_connections_max, self.settings.tcp_idle_s)
+            stream = StreamServer(self._source, self.settings.tcp_connections_max, self.settings.tcp_idle_s)
             try:
                 await stream.start(place)
             except OSError:
@@ -103,7 +119,7 @@ class Server:
             return
 
     def _reader(self, sock: socket.socket) -> Callable[[], None]:
-        responder, templates = self._responder, self._responder.templates
+        responder, templates, answer = self._responder, self._responder.templates, self._source.datagram
         receive, send, time = sock.recvfrom, sock.sendto, asyncio.get_running_loop().time
 
         def drain() -> None:
@@ -118,7 +134,7 @@ class Server:
                         if template.tails is not None:
                             template.tail = next(template.tails)
                     else:
-                        reply = responder.respond(data, client[0])
+                        reply = answer(data, client[0])
                     if reply is not None and limit is not None:
                         reply = _limited(limit, responder, data, reply, client[0], now)
                     if reply is not None:

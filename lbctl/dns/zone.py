@@ -76,6 +76,7 @@ class Zone:
         self.nodes: dict[bytes, Node] = {}
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
         self._below: Counter[bytes] = Counter()
+        self._unknown: set[bytes] = set()
         self._admitted = tuple(ipaddress.ip_network(text) for text in settings.allow_transfer)
         self.apex = apex_nodes(settings, self.origin)
         for name, node in self.apex.items():
@@ -103,15 +104,25 @@ class Zone:
             del self.nodes[name]
         else:
             self.nodes[name] = node
+        (self._unknown.add if node == UNKNOWN else self._unknown.discard)(name)
         step = (node is not None) - was
         for at in wire.label_offsets(name) if step else ():
             if at and len(name) - at > len(self.origin):
                 self._below[name[at:]] += step
 
-    def admits(self, host: str) -> bool:
-        """Whether `host` may see the whole zone: loopback, and whom `allow_transfer` names."""
+    def hands_out(self, host: str) -> bool:
+        """Whether `allow_transfer` names `host`."""
         address = ipaddress.ip_address(host.partition("%")[0])
-        return address.is_loopback or any(address in network for network in self._admitted)
+        return any(address in network for network in self._admitted)
+
+    def admits(self, host: str) -> bool:
+        """Whether `host` may ask a zone that hides behind its secondaries: they, and the machine itself."""
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback or self.hands_out(host)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every name's answer is known."""
+        return not self._unknown
 
     @property
     def soa(self) -> RRset:

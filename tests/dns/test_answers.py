@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import random
 import tracemalloc
+from dataclasses import replace
 
 import dns.flags
 import dns.message
 import dns.rcode
+import dns.rrset
+import dns.tsig
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lbctl.clock import SystemClock
 from lbctl.dns import answers, wire
 from lbctl.dns.answers import Responder
+from lbctl.dns.settings import TsigKey
+from lbctl.dns.transfer import Source
 from lbctl.dns.zone import UNKNOWN, Zone, address_node
 from tests.dns.served import NAME, ZONE, texts
 
 NOW = 1_800_000_000.0
 HOST = "192.0.2.77"
+KEY = TsigKey("feed", b"k" * 32)
 
 
-def responder(*addresses: str, templates_max: int = answers.TEMPLATES_MAX) -> Responder:
+def responder(*addresses: str, templates_max: int = answers.TEMPLATES_MAX, fed: bool = False) -> Responder:
     made = Responder(templates_max)
-    zone = Zone(ZONE, 100)
-    zone.put({wire.encode_name(NAME): address_node(addresses or ("192.0.2.10",), 30), wire.encode_name("lost.gtm.example.com"): UNKNOWN}, NOW)
+    zone = Zone(replace(ZONE, tsig=KEY, allow_transfer=("0.0.0.0/0",)) if fed else ZONE, 100)
+    zone.put({wire.encode_name(NAME): address_node(addresses or ("192.0.2.10",), 30)}, NOW)
+    if not fed:
+        zone.put({wire.encode_name("lost.gtm.example.com"): UNKNOWN}, NOW)
     made.zones = {zone.origin: zone}
     return made
 
@@ -153,7 +162,13 @@ def test_a_truncated_reply_is_never_larger_than_its_question() -> None:
 
 def mutants(seed: int, count: int) -> list[bytes]:
     dice = random.Random(seed)
-    seeds = [dns.message.make_query(NAME, kind, use_edns=edns, want_dnssec=edns).to_wire() for kind in ("A", "IXFR", "ANY") for edns in (False, True)]
+    queries = [dns.message.make_query(NAME, kind, use_edns=edns, want_dnssec=edns) for kind in ("A", "ANY") for edns in (False, True)]
+    for serial in (99, 100):
+        queries.append(dns.message.make_query(ZONE.name, "IXFR"))
+        queries[-1].authority = [dns.rrset.from_text(ZONE.name + ".", 0, "IN", "SOA", f". . {serial} 0 0 0 0")]
+    for query in queries[2:]:
+        query.use_tsig(dns.tsig.Key(KEY.name, KEY.secret, f"{KEY.algorithm}."))
+    seeds = [query.to_wire() for query in queries]
     found = []
     for _ in range(count):
         data = bytearray(dice.choice(seeds))
@@ -173,16 +188,17 @@ def mutants(seed: int, count: int) -> list[bytes]:
 
 
 def hammer(seed: int, count: int) -> int:
-    """Bytes by which memory has grown after `count` mutated packets."""
-    made = responder()
+    """Bytes by which memory has grown after `count` mutated packets, signed ones and transfers among them."""
+    made = responder(fed=True)
+    source = Source(made, SystemClock())
     for data in mutants(seed, 2000):
-        made.respond(data, HOST)
+        source.datagram(data, HOST)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for turn in range(count // 2000):
         for data in mutants(seed + turn + 1, 2000):
-            reply = made.respond(data, HOST)
-            assert reply is None or (reply[:2] == data[:2] and reply[2] & 0x80 and len(reply) <= 1232)
+            for reply in (source.datagram(data, HOST), *source.stream(data, HOST)):
+                assert reply is None or (reply[:2] == data[:2] and reply[2] & 0x80 and len(reply) <= 1232)
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert len(made.templates) < answers.TEMPLATES_MAX
