@@ -2,7 +2,9 @@
 
 Three counts, after gdnsd's model. `fall` bad looks in a row bring a page down, `rise` good ones bring it up. Slow flapping never reaches `fall`
 in a row, so failures are also kept in a leaky count that only `leak` good looks in a row empty; when as many as `leak` have gathered the page
-is down as well (H6). The leaky threshold is `leak` and not `fall`: a lossy path that drops one look in five must not move a company's fleet.
+is down as well (H6). The leaky threshold is `leak` and not `fall`: three late looks scattered over a minute must not move a company's fleet, ten that
+never leave ten good ones between them are an outage of their own. Coming up begins a new count: what a page answered before (a standby's status page
+always fails) is no flapping.
 
 An outage is proven by looks, not by a clock: `min_outage` has passed when a failed look *started* that long after the first failed one started,
 with no good look between. Looks started less than `timeout` apart are one (SEMANTICS section 2): a burst is a single piece of evidence.
@@ -42,8 +44,9 @@ def forget(sight: PageSight) -> PageSight:
 
 def _good(sight: PageSight, probe: ProbeSettings) -> PageSight:
     run = sight.good_run + 1
+    risen = run >= probe.rise and sight.health is not Health.UP
     health = Health.UP if run >= probe.rise else sight.health
-    leak = 0 if run >= probe.leak else sight.leak
+    leak = 0 if risen or run >= probe.leak else sight.leak
     return replace(sight, health=health, good_run=run, bad_run=0, leak=leak, first_bad=None, last_bad=None, down_at=None)
 
 

@@ -88,7 +88,8 @@ def _follow_active(turn: Turn, look: ProbeResult, before: Case) -> None:
         return
     if turn.state.never_promoted and not _still_unpromoted(before, look):
         turn.set(never_promoted=False)
-    if not turn.state.promoted and (not case.modes or (case.primary(case.active) and case.serves(case.active))):
+    serving = case.serves(case.active) and case.page(case.active, STATUS).health is Health.UP
+    if not turn.state.promoted and (not case.modes or (serving and case.primary(case.active))):
         turn.set(promoted=True)
         turn.note("promoted", f"{case.active} answers as Primary and serves", member=case.active)
     steady = turn.state.promoted and turn.case.up(case.active)

@@ -28,21 +28,23 @@ def watch(results: list[bool], probe: ProbeSettings = PROBE, every: float = 1.0)
 
 
 def naive(results: list[bool], probe: ProbeSettings) -> Health:
-    """The whole history read anew for each look."""
-    state = Health.UNKNOWN
+    """The whole history read anew for each look; `born` is where the leaky count last began."""
+    state, born = Health.UNKNOWN, 0
     for end in range(1, len(results) + 1):
         seen = results[:end]
         if len(seen) >= probe.rise and all(seen[-probe.rise :]):
+            born = born if state is Health.UP else end
             state = Health.UP
-        if not seen[-1] and ((not any(seen[-probe.fall :]) and len(seen) >= probe.fall) or _gathered(seen, probe.leak) >= probe.leak):
+        fallen = len(seen) >= probe.fall and not any(seen[-probe.fall :])
+        if not seen[-1] and (fallen or _gathered(seen, probe.leak, born) >= probe.leak):
             state = Health.DOWN
     return state
 
 
-def _gathered(seen: list[bool], leak: int) -> int:
-    """Failures since the last `leak` good looks in a row."""
+def _gathered(seen: list[bool], leak: int, born: int) -> int:
+    """Failures since the last `leak` good looks in a row, or since it last came up."""
     start = max((end for end in range(leak, len(seen) + 1) if all(seen[end - leak : end])), default=0)
-    return seen[start:].count(False)
+    return seen[max(start, born) :].count(False)
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 4), st.integers(1, 4), st.integers(1, 12))
