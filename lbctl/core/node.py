@@ -30,6 +30,7 @@ from lbctl.core.faults import DEAF, MEANINGS, Fault
 from lbctl.core.logbook import SYSTEM, Logbook
 from lbctl.core.notices import Notices
 from lbctl.core.pages import application
+from lbctl.core.portal.routes import add_portal
 from lbctl.core.record import Record
 from lbctl.core.replication import Replication
 from lbctl.core.settings import CoreSettings, Endpoint, HaSettings
@@ -209,8 +210,7 @@ class Node:
     async def _open_doors(self) -> None:
         for name, endpoint in (("https", self.settings.listen.https), ("portal", self.settings.listen.portal)):
             app = application(self)
-            if name == "https":
-                add_clients(app, self)
+            (add_clients if name == "https" else add_portal)(app, self)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
             self._exits.push_async_callback(runner.cleanup)

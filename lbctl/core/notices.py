@@ -56,11 +56,12 @@ class Notices:
         else:
             self._tell(f"sync from {run.source} failed", text, wanted=self._record.ha.notify_failure)
 
-    async def test(self) -> str:
-        """*Test*: sends a mail now and says to whom. Raises `NoMail` or `MailFailed`."""
-        await self._send("test", "This is a test of the Notification Settings.")
-        self._log.write(HIGH_AVAILABILITY, f"test e-mail sent to {self._record.ha.email}")
-        return self._record.ha.email
+    async def test(self, to: str = "") -> str:
+        """*Test*: sends a mail now, to `to` or to the saved address, and says to whom. Raises `NoMail` or `MailFailed`."""
+        address = to or self._record.ha.email
+        await self._send("test", "This is a test of the Notification Settings.", address)
+        self._log.write(HIGH_AVAILABILITY, f"test e-mail sent to {address}")
+        return address
 
     async def run(self) -> None:
         """Delivers what waits, for ever."""
@@ -80,7 +81,7 @@ class Notices:
     async def _deliver(self, subject: str, text: str) -> None:
         for attempt in range(1, TRIES + 1):
             try:
-                await self._send(subject, text)
+                await self._send(subject, text, self._record.ha.email)
                 self._log.write(HIGH_AVAILABILITY, f"e-mail sent to {self._record.ha.email}: {subject}")
                 return
             except (MailFailed, NoMail) as error:
@@ -90,8 +91,8 @@ class Notices:
                     return
             await self._clock.sleep(RETRY_S)
 
-    async def _send(self, subject: str, text: str) -> None:
-        mail, to = self._settings.mail, self._record.ha.email
+    async def _send(self, subject: str, text: str, to: str) -> None:
+        mail = self._settings.mail
         if not to:
             raise NoMail("there is no e-mail address in the Notification Settings")
         if mail is None:
