@@ -1,0 +1,65 @@
+// All services at a glance: what needs somebody first, then the file's order.
+import { h, icon } from "./dom.js";
+import { RANK, state, verdict } from "./words.js";
+import { left } from "./times.js";
+import { now } from "./api.js";
+
+export function tone(shown) {
+  const own = state(shown.state)[0];
+  if (shown.approvals.length && own !== "bad") return "bad";
+  const alarmed = (shown.alerts || []).length > 0;
+  return own === "ok" && alarmed ? "info" : own;
+}
+
+export function ordered(services, filter) {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const text = (shown) => [shown.name, shown.state, shown.active, ...shown.members.map((member) => member.name), shown.maintenance.on ? "maintenance" : ""].join(" ").toLowerCase();
+  const kept = services.filter((shown) => words.every((word) => text(shown).includes(word)));
+  return kept.map((shown, index) => [RANK[tone(shown)], index, shown]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , shown]) => shown);
+}
+
+// Short facts beside the state: each a word with its sign, never a colour alone.
+export function chips(shown) {
+  const at = now();
+  const made = [];
+  for (const approval of shown.approvals) made.push(["hand", "bad", `needs a yes: ${approval.to}`, `expires in ${left(approval.expires, at)}`]);
+  if (shown.maintenance.on) made.push(["wrench", "info", `maintenance ${left(shown.maintenance.until, at)}`, `by ${shown.maintenance.by}: ${shown.maintenance.reason}`]);
+  else if (shown.maintenance.until) made.push(["wrench", "idle", `maintenance planned`, `by ${shown.maintenance.by}: ${shown.maintenance.reason}`]);
+  if (shown.held) made.push(["pause", "warn", "held", shown.held.reason ? `by ${shown.held.by}: ${shown.held.reason}` : ""]);
+  if (shown.locked_out_until && Date.parse(shown.locked_out_until) > at) made.push(["lock", "info", `lockout ${left(shown.locked_out_until, at)}`, "after an automatic failover: another one needs a yes"]);
+  else if (shown.locked_out_until) made.push(["lock", "info", "lockout", "its time is over; it ends once the active member has been up for five minutes"]);
+  if (shown.automation === "observe") made.push(["info", "info", "observing", "lbctl decides and records, and moves nothing"]);
+  if (shown.run) made.push(["wait", shown.run.failed ? "bad" : "info", `${shown.run.kind}: ${shown.run.step}`, shown.run.failed || shown.run.reason || ""]);
+  if (shown.unsaved) made.push(["bad", "bad", "cannot save", shown.unsaved]);
+  return made.map(([sign, colour, word, title]) => h("span", { class: `chip ${colour}`, title }, icon(sign, colour), word));
+}
+
+function dots(shown) {
+  return h("span", { class: "dots" }, shown.members.map((member) => {
+    const [colour, word] = verdict(member);
+    return h("span", { class: `dot ${member.active ? "active" : ""}`, title: `${member.name}: ${word}${member.active ? ", has the traffic" : ""}` },
+      member.active ? icon("arrow", "accent") : null, icon(colour), h("span", { class: "mono" }, member.name));
+  }));
+}
+
+export function glance(services, filter, selected, choose) {
+  const rows = ordered(services, filter);
+  if (!rows.length) return [h("p", { class: "empty", "data-key": "none" }, services.length ? "No service matches." : "No services yet.")];
+  return rows.map((shown) => {
+    const [colour, word] = state(shown.state);
+    return h("a", { class: `row ${colour}`, href: `#/service/${encodeURIComponent(shown.name)}`, "data-key": shown.name, "aria-current": shown.name === selected ? "true" : null,
+      onclick: () => choose(shown.name) },
+      h("span", { class: "line" }, icon(colour), h("b", { class: "name" }, shown.name), h("span", { class: `word ${colour}` }, word)),
+      h("span", { class: "line dim" }, dots(shown)),
+      chips(shown).length ? h("span", { class: "line chips" }, chips(shown)) : null);
+  });
+}
+
+export function summary(services) {
+  if (!services.length) return [];
+  const count = (test) => services.filter(test).length;
+  const bad = count((shown) => tone(shown) === "bad"), warn = count((shown) => tone(shown) === "warn");
+  const kept = count((shown) => shown.maintenance.on), fine = count((shown) => state(shown.state)[0] === "ok");
+  const part = (sign, colour, number, word) => (number ? h("span", { class: `count ${colour}` }, icon(sign, colour), `${number} ${word}`) : null);
+  return [part("bad", "bad", bad, bad === 1 ? "needs you" : "need you"), part("warn", "warn", warn, "to look at"), part("wrench", "info", kept, "in maintenance"), part("ok", "ok", fine, "normal")];
+}

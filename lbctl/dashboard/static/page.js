@@ -1,0 +1,203 @@
+// The loop of the page: read, show, follow the journal, read again. What cannot be read is said at once; old figures are never shown as new ones.
+import { follow, now, Problem, read, service, token } from "./api.js";
+import { askToken, close, keys, open } from "./actions.js";
+import { remember } from "./chart.js";
+import { depth } from "./depth.js";
+import { h, show } from "./dom.js";
+import { glance, ordered, summary, tone } from "./glance.js";
+import { state } from "./words.js";
+import { span } from "./times.js";
+
+const STEPS_KEPT = 300;
+const page = { services: [], selected: "", more: new Map(), live: false, readAt: 0, problem: "", reading: null, again: false };
+const at = (id) => document.getElementById(id);
+const current = () => page.services.find((shown) => shown.name === page.selected);
+
+function more(name) {
+  if (!page.more.has(name)) page.more.set(name, { steps: [], explain: null, readiness: null, loaded: false, group: "all", all: false });
+  return page.more.get(name);
+}
+
+// One reading at a time; another wish meanwhile means one more afterwards.
+async function refresh() {
+  if (page.reading) {
+    page.again = true;
+    return page.reading;
+  }
+  page.reading = readAll();
+  await page.reading;
+  page.reading = null;
+  if (page.again) {
+    page.again = false;
+    await refresh();
+  }
+}
+
+async function readAll() {
+  try {
+    const before = new Map(page.services.map((shown) => [shown.name, shown.state]));
+    page.services = (await read("/services")).services;
+    page.readAt = Date.now();
+    page.problem = "";
+    for (const shown of page.services) {
+      if (page.services.length <= 50 || shown.name === page.selected) remember(shown);
+      const was = before.get(shown.name);
+      if (was && was !== shown.state) at("told").textContent = `${shown.name} is now ${state(shown.state)[1]}`;
+    }
+    if (!page.selected && wide() && page.services.length) choose(ordered(page.services, "")[0].name);
+    if (current()) await explain(page.selected);
+  } catch (problem) {
+    page.problem = problem instanceof Problem && problem.status === 401 ? "Reading needs a token here. Enter yours with “Token”." : `The controller does not answer (${problem.message}). What is below is old.`;
+  }
+  draw();
+}
+
+async function explain(name) {
+  try {
+    more(name).explain = await read(service(name, "/explain"));
+  } catch {
+    more(name).explain = null;
+  }
+}
+
+async function openService(name) {
+  const own = more(name);
+  try {
+    own.steps = (await read(`/events?service=${encodeURIComponent(name)}&newest=true&limit=200`)).events.reverse();
+  } catch {
+    own.steps = [];
+  }
+  own.loaded = true;
+  await explain(name);
+  draw();
+  try {
+    own.readiness = await read(service(name, "/readiness"));
+  } catch {
+    own.readiness = null;
+  }
+  draw();
+}
+
+function choose(name) {
+  if (page.selected === name) return;
+  page.selected = name;
+  if (name) {
+    openService(name);
+    if (location.hash !== `#/service/${encodeURIComponent(name)}`) history.replaceState(null, "", `#/service/${encodeURIComponent(name)}`);
+  }
+  draw();
+  at("depth").scrollTop = 0;
+}
+
+const wide = () => matchMedia("(min-width: 900px)").matches;
+
+function fromHash() {
+  const found = location.hash.match(/^#\/service\/(.+)$/);
+  choose(found ? decodeURIComponent(found[1]) : "");
+  document.body.classList.toggle("in-depth", Boolean(found));
+}
+
+function act(verb, subject) {
+  if (verb === "group") {
+    more(page.selected).group = subject;
+    return draw();
+  }
+  if (verb === "all") {
+    more(page.selected).all = true;
+    return draw();
+  }
+  return open(verb, current, subject, refresh, more(page.selected).explain);
+}
+
+function onStep(step) {
+  const own = page.more.get(step.service);
+  if (own?.loaded && !own.steps.some((known) => known.seq === step.seq)) {
+    own.steps.unshift(step);
+    own.steps.length = Math.min(own.steps.length, STEPS_KEPT);
+  }
+  refresh();
+}
+
+function draw() {
+  const shown = current();
+  document.body.classList.toggle("in-depth", Boolean(shown) && location.hash.startsWith("#/service/"));
+  show(at("services"), glance(page.services, at("filter").value, page.selected, (name) => choose(name)));
+  show(at("summary"), summary(page.services));
+  show(at("depth"), shown ? depth(shown, more(shown.name), act) : h("p", { class: "empty" }, page.selected && page.services.length ? `No service is called ${page.selected}.` : "Choose a service."));
+  const worst = ordered(page.services, "")[0];
+  document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${state(worst.state)[1]} – lbctl` : "lbctl";
+  at("notice").hidden = !page.problem;
+  at("notice").textContent = page.problem;
+  at("token").textContent = token.get() ? "Token ✓" : "Token";
+  tick();
+}
+
+function tick() {
+  const age = page.readAt ? (Date.now() - page.readAt) / 1000 : 0;
+  const fresh = !page.problem && age < 15;
+  const link = at("link");
+  link.className = `link ${page.problem ? "bad" : page.live && fresh ? "ok" : "warn"}`;
+  link.textContent = page.problem ? "not connected" : !page.live ? "connecting …" : fresh ? "live" : `${span(age)} old`;
+  at("clock").textContent = `${new Date(now()).toISOString().slice(11, 19)}Z`;
+  document.body.classList.toggle("old", !fresh);
+}
+
+// ------------------------------------------------------------------------------------------------ theme and keys
+const THEMES = ["system", "dark", "light"];
+
+function theme(chosen) {
+  document.documentElement.dataset.theme = chosen;
+  localStorage.setItem("lbctl-theme", chosen);
+  at("theme").textContent = { system: "Auto", dark: "Dark", light: "Light" }[chosen];
+}
+
+function nextTheme() {
+  theme(THEMES[(THEMES.indexOf(document.documentElement.dataset.theme) + 1) % THEMES.length]);
+}
+
+function step(by) {
+  const rows = ordered(page.services, at("filter").value).map((shown) => shown.name);
+  if (!rows.length) return;
+  const next = rows[Math.min(rows.length - 1, Math.max(0, rows.indexOf(page.selected) + by))];
+  choose(next);
+  at("services").querySelector(`[data-key="${CSS.escape(next)}"]`)?.focus();
+}
+
+const ON_KEY = {
+  j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1), "/": () => at("filter").focus(), t: nextTheme, "?": keys,
+  m: () => current() && act(current().maintenance.on ? "maintenance-extend" : "maintenance"), Enter: () => at("depth").focus(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || at("dialog").open) return;
+  const typing = event.target.matches("input, select, textarea");
+  if (event.key === "Escape") {
+    if (typing) event.target.blur();
+    else if (!wide()) location.hash = "#/";
+    return;
+  }
+  if (typing || !(event.key in ON_KEY) || (event.key === "Enter" && event.target.matches("button, summary, a"))) return;
+  if (event.key.startsWith("Arrow") && !event.target.closest(".glance")) return;
+  event.preventDefault();
+  ON_KEY[event.key]();
+});
+
+at("filter").addEventListener("input", draw);
+at("theme").addEventListener("click", nextTheme);
+at("help").addEventListener("click", keys);
+at("token").addEventListener("click", () => askToken(refresh));
+at("dialog").addEventListener("click", (event) => event.target === at("dialog") && close());
+addEventListener("hashchange", fromHash);
+
+theme(THEMES.includes(localStorage.getItem("lbctl-theme")) ? localStorage.getItem("lbctl-theme") : "system");
+fromHash();
+refresh();
+follow(onStep, (live) => {
+  page.live = live;
+  if (live) refresh();
+  tick();
+});
+// Ages and figures of looks are not in the journal: read them on a pace that a large controller can bear.
+setInterval(() => document.visibilityState === "visible" && page.services.length <= 200 && refresh(), 2000);
+setInterval(() => document.visibilityState === "visible" && page.services.length > 200 && refresh(), 10000);
+setInterval(() => (document.visibilityState === "visible" && page.services.length <= 200 ? draw() : tick()), 1000);

@@ -1,0 +1,76 @@
+// What states, verdicts and journal lines are called, how urgent they are, and what helps. Words are the contract's; nothing is renamed here.
+
+export const STATES = {
+  normal: ["ok", "Normal", "The primary has the traffic and serves."],
+  "failed-over": ["warn", "Failed over", "The active member is not the primary. Nothing moves back by itself."],
+  "re-arming": ["info", "Re-arming", "Maintenance has ended; clean rounds are counted before anything automatic happens."],
+  partial: ["warn", "Partial", "Not every place shows what was decided. lbctl goes on trying."],
+  uninitialised: ["warn", "Uninitialised", "lbctl does not know who is active. It overwrites nothing and waits."],
+  blind: ["warn", "Blind", "Nothing answers anywhere: lbctl itself may be cut off. No look counts, nothing moves."],
+  "common-mode": ["bad", "Common mode", "All members fail in the same way: one cause, not dead members. Nothing moves."],
+  down: ["bad", "Down", "The active member is down and a rule of the gate stops the move."],
+  "dual-primary": ["bad", "Dual primary", "Two members say Mode: Primary. Nothing automatic happens."],
+  stranded: ["bad", "Stranded", "The active member is down and the other side already says Mode: Primary, so the gate stays shut."],
+  "all-down": ["bad", "All down", "No member answers as it should. What is published stays."],
+};
+
+export const RANK = { bad: 0, warn: 1, info: 2, ok: 3 };
+export const state = (name) => STATES[name] || ["warn", name, ""];
+
+const VERDICTS = {
+  ok: ["ok", "OK"], standby: ["ok", "Standby"], primary: ["ok", "Primary"], failed: ["bad", "Failed"], unknown: ["idle", "Unknown"],
+};
+
+// Tone and word of what a member's decisive page says. A Primary that is not active is worth a warning.
+export function verdict(member) {
+  const [tone, word] = VERDICTS[member.verdict] || ["idle", member.verdict];
+  return [member.verdict === "primary" && !member.active ? "warn" : tone, word];
+}
+
+export const page = (monitor) => VERDICTS[monitor.verdict] || ["idle", monitor.verdict];
+
+const MOVES = new Set(["moved", "verified", "cancelled", "adopted", "adopting", "promoted", "converged", "roles-swapped", "uninitialised"]);
+const QUIET = new Set(["look", "applied", "read-back", "saved", "started", "clock-stepped"]);
+
+// [tone, group] of a journal line; groups are what the timeline filters by.
+export function line(step) {
+  const data = step.data || {};
+  if (step.kind === "command") return [data.code === 0 || data.code === 6 ? "info" : "warn", "people"];
+  if (MOVES.has(step.kind)) return [data.page ? "bad" : "info", "moves"];
+  if (step.kind === "look") return [["failed", "unknown"].includes(data.verdict) ? "bad" : "ok", "looks"];
+  if (QUIET.has(step.kind)) return ["idle", "looks"];
+  if (step.kind.endsWith("-over")) return ["ok", "alerts"];
+  if (step.by && step.by !== "lbctl") return ["info", "people"];
+  return [data.page ? "bad" : step.kind in STATES ? state(step.kind)[0] : "idle", "alerts"];
+}
+
+const COMMAND = (text) => ({ command: text });
+
+// What helps now, most urgent first: sentences, each with the command to type.
+export function advice(shown, explained) {
+  const name = shown.name;
+  const says = [];
+  const primaryElsewhere = shown.members.find((member) => !member.active && Object.values(member.monitors).some((page) => page.verdict === "primary"));
+  const text = {
+    stranded: ["Make sure that the old active member takes no writes. Then:", `lbctl failover ${name} --to ${primaryElsewhere?.name || "MEMBER"} --reason …`],
+    down: ["Repair the active member, or open the rule named below:", `lbctl explain ${name}`],
+    "all-down": ["Repair any member; what is published follows by the rules.", `lbctl status ${name}`],
+    "dual-primary": ["On the one that shall not be Primary: failover mode secondary. Then let it sync.", `lbctl status ${name}`],
+    blind: ["Check the network and the resolver of the controller's own host.", ""],
+    "common-mode": ["Look for one cause: certificate, authority, resolver, something in between.", `lbctl probe ${name}/${shown.active || "MEMBER"}`],
+    uninitialised: ["Accept what is published as the truth, once you have looked at it:", `lbctl adopt ${name}`],
+    "re-arming": ["It arms itself after clean rounds. At once:", `lbctl ack ${name} --reason …`],
+    partial: ["The ledger below names the place and its error.", ""],
+  }[shown.state];
+  if (text) says.push({ text: text[0], ...COMMAND(text[1]) });
+  if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
+  return says;
+}
+
+function wayBack(shown, explained) {
+  const resume = explained?.resume;
+  const swap = { text: "Or keep traffic here and exchange the roles:", ...COMMAND(`lbctl swap-roles ${shown.name} --reason …`) };
+  if (resume?.open) return [{ text: `The way back to ${shown.primary} is open:`, ...COMMAND(`lbctl resume ${shown.name}`) }, swap];
+  const lacks = resume ? `Resume still needs ${resume.opens} (${resume.rule}: ${resume.evidence}).` : "";
+  return [{ text: lacks || `The way back to ${shown.primary}:`, ...COMMAND(`lbctl resume ${shown.name} --drive`) }, swap];
+}
