@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -77,7 +77,7 @@ def drop_keys(connection: sqlite3.Connection, table: Table, keys: range | Sequen
         connection.executemany(f"DELETE FROM {table.name} WHERE id = ?", ((key,) for key in keys))  # noqa: S608
 
 
-def row_frames(table: Table, rows: Iterator[Row]) -> Iterator[bytes]:
+def row_frames(table: Table, rows: Iterator[Row]) -> Generator[bytes, None, None]:
     """Rows as packed frames of bounded size. A single row may have `wire.BODY_BYTES_MAX` compressed bytes."""
     pieces: list[str] = []
     size = count = 0

@@ -172,6 +172,7 @@ class _Session:
                 await wire.send(self._process.stdout, packed, IDLE_S)
         finally:
             coming.cancel()
+            await snapshot.read(lambda _: frames.close())  # while its connection is open, or its cursor ends badly later
         await self._send({"kind": "end"})
 
     async def _digest(self, _frame: wire.Frame, _snapshot: Snapshot) -> None:
