@@ -22,9 +22,12 @@ from typing import Any
 
 import structlog
 
-from lbctl import systemd, wiring
+from lbctl import dashboard, systemd, wiring
 from lbctl.actuators import Surroundings
 from lbctl.actuators.base import Actuator
+from lbctl.api import application
+from lbctl.api.call import World
+from lbctl.api.server import Server as ApiServer
 from lbctl.clock import Clock, SystemClock
 from lbctl.config import Config, build, load, read
 from lbctl.config.plan import Plan, plan
@@ -33,6 +36,7 @@ from lbctl.controller.monitor import Monitor
 from lbctl.controller.supervisor import Heart
 from lbctl.dns.server import Server
 from lbctl.errors import ConfigError, LbctlError
+from lbctl.metrics import Metrics
 from lbctl.model.commands import Code, Reply
 from lbctl.model.decision import Step
 from lbctl.model.looks import ProbeResult
@@ -80,10 +84,20 @@ class App:
         self.controller.watch_with(self.monitor, self._watch_canaries(config))
         self.controller.supervisor.spawn("notices", self._run_notices, critical=False)
         await self.controller.start(self._watch)
+        self.api = self._face(config)
+        await self.api.start()
+
+    def _face(self, config: Config) -> ApiServer:
+        """Page, API and metrics, over whoever is the controller."""
+        metrics = Metrics(self.controller, self.clock, lambda: self.config_ok)
+        faces = application.build(World(self.controller, self.clock, self), config.api, metrics.render)
+        dashboard.register(faces.web)
+        return ApiServer(faces, config.api, self.clock)
 
     async def stop(self) -> None:
         """Ends everything; what is published stays."""
         systemd.stopping()
+        await self.api.stop()
         self.monitor.close()
         await self.controller.stop()
         self.engine.close()
@@ -180,6 +194,7 @@ class App:
     # --- new configuration
 
     def _hup(self) -> None:
+        self.api.reload_tls()
         self.controller.supervisor.task("reload", self._reload_for_signal())
 
     async def _reload_for_signal(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -22,7 +21,7 @@ from lbctl.api.problems import Refusal, from_http
 from lbctl.api.routes import ROUTES, V1
 from lbctl.api.stream import Streams
 from lbctl.api.tokens import Role, TokenFile
-from lbctl.config.models import Api as Settings
+from lbctl.config.tree import ApiConfig
 from lbctl.errors import LbctlError
 
 BODY_MAX = 64 * 1024
@@ -174,7 +173,7 @@ def _query(request: web.Request) -> dict[str, object]:
     return found
 
 
-def build(world: World, settings: Settings, metrics: Scrape) -> Application:
+def build(world: World, settings: ApiConfig, metrics: Scrape) -> Application:
     """The application for these settings."""
-    tokens = TokenFile(Path(settings.tokens_file) if settings.tokens_file else None)
+    tokens = TokenFile(settings.tokens_file)
     return Application(world, Doorkeeper(tokens, world.clock, host_names=frozenset({socket.gethostname().lower()})), metrics)

@@ -13,8 +13,7 @@ from aiohttp import web
 
 from lbctl.api.application import Application
 from lbctl.clock import Clock
-from lbctl.config.models import Api as Settings
-from lbctl.config.models import ServerTls
+from lbctl.config.tree import ApiConfig, ServerTls
 
 TLS_CHECK_S = 30.0
 SHUTDOWN_S = 2.0
@@ -36,7 +35,7 @@ def server_tls(tls: ServerTls) -> ssl.SSLContext:
 class Server:
     """Sockets around an `Application`. `start()` binds or raises OSError; `stop()` wakes every stream and leaves no socket file."""
 
-    def __init__(self, application: Application, settings: Settings, clock: Clock) -> None:
+    def __init__(self, application: Application, settings: ApiConfig, clock: Clock) -> None:
         self._application = application
         self._settings = settings
         self._clock = clock
@@ -51,7 +50,7 @@ class Server:
         """Listens; `addresses` then has the ports that were really taken."""
         await self._runner.setup()
         if self._settings.socket is not None:
-            await self._unix(Path(self._settings.socket))
+            await self._unix(self._settings.socket)
         if self._settings.tls is not None:
             self._tls, self._tls_seen = server_tls(self._settings.tls), self._tls_marks()
             self._watch = asyncio.create_task(self._watch_tls(), name="api-tls")
@@ -74,7 +73,7 @@ class Server:
     def _tls_marks(self) -> tuple[int, ...]:
         tls = self._settings.tls
         files = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls is not None else ()
-        return tuple(Path(file).stat().st_mtime_ns if file and Path(file).exists() else 0 for file in files)
+        return tuple(file.stat().st_mtime_ns if file and file.exists() else 0 for file in files)
 
     def reload_tls(self) -> None:
         """Takes a renewed certificate for new connections; a pair that does not load keeps the old one, and says so once."""

@@ -25,6 +25,7 @@ from lbctl.cli.options import Globals
 DEFAULT_SOCKET = "/run/lbctl/lbctl.sock"
 TIMEOUT_S = 30.0
 V1 = "/api/v1"
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -47,7 +48,7 @@ def address(options: Globals) -> str:
     if "socket" in block and block["socket"] in ("", None):
         listen = block.get("listen", "127.0.0.1:9653")
         return f"{'https' if 'tls' in block else 'http'}://{listen[0] if isinstance(listen, list) else listen}"
-    return f"unix:{block.get('socket', DEFAULT_SOCKET)}"
+    return f"unix:{options.config_path.parent.absolute() / block.get('socket', DEFAULT_SOCKET)}"
 
 
 def api_block(options: Globals) -> dict[str, Any]:
@@ -66,10 +67,15 @@ def api_block(options: Globals) -> dict[str, Any]:
     import yaml
 
     try:
-        block = yaml.safe_load(found[0])["api"]
+        block = yaml.safe_load(_VARIABLE.sub(_from_environment, found[0]))["api"]
     except (yaml.YAMLError, TypeError):
         return {}
     return block if isinstance(block, dict) else {}
+
+
+def _from_environment(found: re.Match[str]) -> str:
+    """As `config.load` does it: `${NAME}`, `${NAME:-default}`."""
+    return os.environ.get(found[1], found[2] or "")
 
 
 class Client:

@@ -14,6 +14,7 @@ from lbctl.cli.options import Globals, global_options
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "The controller, in the foreground."),
     "check": ("check", "Validate the configuration, then audit it."),
+    "check": ("check", "Validate the configuration, then audit it."),
     "status": ("status", "One line a service; with a name, all about it."),
     "explain": ("explain", "Why traffic is where it is, and what blocks a move."),
     "history": ("journal", "Decisions: cause, evidence, who, how long."),
@@ -32,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "deny": ("approvals", "No to a proposed move."),
     "plan": ("plan", "What a reload would change and publish; changes nothing."),
     "reload": ("plan", "Validate, plan, apply the configuration."),
+    "core": ("core", "The reference Core: serve, ssh, fault, …"),
     "token": ("token", "Who may call over TCP: create, list, revoke."),
     "version": ("version", "Which lbctl this is."),
 }

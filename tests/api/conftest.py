@@ -14,8 +14,8 @@ import pytest
 from lbctl.api import application, tokens
 from lbctl.api.call import World
 from lbctl.api.server import Server
-from lbctl.config.models import Api as Settings
 from lbctl.config.quantities import Endpoint
+from lbctl.config.tree import ApiConfig
 from tests.api.fake import AT, FakeAdministration, FakeController, HandClock
 
 
@@ -61,7 +61,7 @@ async def running(tmp_path: Path) -> AsyncIterator[Running]:
     controller, clock = FakeController(), HandClock()
     texts = make_tokens(tmp_path / "tokens.yaml")
     listen = (Endpoint("127.0.0.1", 0),)
-    settings = Settings.model_construct(socket=str(tmp_path / "s"), listen=listen, tls=None, tokens_file=str(tmp_path / "tokens.yaml"))
+    settings = ApiConfig(socket=tmp_path / "s", listen=listen, tls=None, tokens_file=tmp_path / "tokens.yaml")
     app = application.build(World(controller, clock, FakeAdministration()), settings, scrape)
     server = Server(app, settings, clock)
     await server.start()

@@ -18,8 +18,8 @@ from lbctl.api import application, openapi
 from lbctl.api.call import World
 from lbctl.api.routes import ROUTES
 from lbctl.api.server import Server
-from lbctl.config.models import Api as Settings
 from lbctl.config.quantities import Endpoint
+from lbctl.config.tree import ApiConfig
 from tests.api.conftest import make_tokens, scrape
 from tests.api.fake import FakeAdministration, FakeController, HandClock
 
@@ -46,7 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
 
 
 async def _start(directory: Path) -> Server:
-    api = Settings.model_construct(socket=None, listen=(Endpoint("127.0.0.1", 0),), tls=None, tokens_file=str(directory / "tokens.yaml"))
+    api = ApiConfig(socket=None, listen=(Endpoint("127.0.0.1", 0),), tls=None, tokens_file=directory / "tokens.yaml")
     world = World(FakeController(), HandClock(), FakeAdministration())
     server = Server(application.build(world, api, scrape), api, world.clock)
     await server.start()

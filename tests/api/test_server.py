@@ -15,9 +15,8 @@ import pytest
 from lbctl.api import application, tokens
 from lbctl.api.call import World
 from lbctl.api.server import Server
-from lbctl.config.models import Api as Settings
-from lbctl.config.models import ServerTls
 from lbctl.config.quantities import Endpoint
+from lbctl.config.tree import ApiConfig, ServerTls
 from tests.api.certificates import Authority
 from tests.api.conftest import Running, scrape
 from tests.api.fake import FakeController, HandClock
@@ -28,7 +27,7 @@ async def test_the_socket_is_for_owner_and_group_only(running: Running) -> None:
 
 
 async def test_a_second_controller_does_not_steal_the_socket(running: Running) -> None:
-    settings = Settings.model_construct(socket=str(running.socket), listen=(), tls=None, tokens_file=None)
+    settings = ApiConfig(socket=running.socket, listen=(), tls=None, tokens_file=None)
     second = Server(application.build(World(running.controller, running.clock), settings, scrape), settings, running.clock)
     with pytest.raises(OSError, match="in use"):
         await second.start()
@@ -39,7 +38,7 @@ async def test_a_second_controller_does_not_steal_the_socket(running: Running) -
 async def test_a_socket_left_over_from_a_crash_is_taken_over(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "s"))
-    settings = Settings.model_construct(socket=str(tmp_path / "s"), listen=(), tls=None, tokens_file=None)
+    settings = ApiConfig(socket=tmp_path / "s", listen=(), tls=None, tokens_file=None)
     server = Server(application.build(World(FakeController(), HandClock()), settings, scrape), settings, HandClock())
     await server.start()
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "s"))) as session, session.get("http://lbctl/livez") as answer:
@@ -54,9 +53,9 @@ class Tls:
         certificates = tokens.Tokens(certificates=[tokens.Certificate(name="prometheus", role=tokens.Role.VIEWER),
                                                    tokens.Certificate(name="olga", role=tokens.Role.OPERATOR)])
         tokens.save(directory / "tokens.yaml", certificates)
-        settings = Settings.model_construct(
-            socket=None, listen=(Endpoint("127.0.0.1", 0),), tokens_file=str(directory / "tokens.yaml"),
-            tls=ServerTls(cert_file=cert, key_file=key, client_ca_file=str(self.authority.file)))
+        settings = ApiConfig(
+            socket=None, listen=(Endpoint("127.0.0.1", 0),), tokens_file=directory / "tokens.yaml",
+            tls=ServerTls(Path(cert), Path(key), self.authority.file))
         self.controller = FakeController()
         self.server = Server(application.build(World(self.controller, HandClock()), settings, scrape), settings, HandClock())
 

@@ -18,8 +18,8 @@ from lbctl.api.call import World
 from lbctl.api.server import Server
 from lbctl.cli.root import cli
 from lbctl.clock import SystemClock
-from lbctl.config.models import Api as Settings
 from lbctl.config.quantities import Endpoint
+from lbctl.config.tree import ApiConfig
 from tests.api.conftest import make_tokens, scrape
 from tests.api.fake import FakeAdministration, FakeController
 
@@ -61,7 +61,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 async def _start(directory: Path, administration: FakeAdministration) -> tuple[FakeController, Server]:
     listen = (Endpoint("127.0.0.1", 0),)
-    settings = Settings.model_construct(socket=str(directory / "s"), listen=listen, tls=None, tokens_file=str(directory / "tokens.yaml"))
+    settings = ApiConfig(socket=directory / "s", listen=listen, tls=None, tokens_file=directory / "tokens.yaml")
     controller = FakeController()
     server = Server(application.build(World(controller, SystemClock(), administration), settings, scrape), settings, SystemClock())
     await server.start()

@@ -18,11 +18,19 @@ from tests.cli.conftest import Terminal
     ("# api: {socket: /no}\napi: {socket: /tmp/y.sock, listen: 127.0.0.1:1}\n", "unix:/tmp/y.sock"),
     ("api:\n  socket: null\n  listen: 127.0.0.1:9\n", "http://127.0.0.1:9"),
     ("api:\n  socket:\n  listen: [192.0.2.1:9]\n  tls: {cert_file: a, key_file: b}\n", "https://192.0.2.1:9"),
+    ("api:\n  socket: ${LBCTL_TEST_DIR}/s\nservices:\n", "unix:/from/environment/s"),
+    ("api:\n  socket: ${LBCTL_TEST_NOTHING:-/default}/s\nservices:\n", "unix:/default/s"),
     ("api: [\n", "unix:/run/lbctl/lbctl.sock"),
 ])
-def test_the_configuration_says_where_the_socket_is(tmp_path: Path, text: str, expected: str) -> None:
+def test_the_configuration_says_where_the_socket_is(tmp_path: Path, text: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LBCTL_TEST_DIR", "/from/environment")
     (tmp_path / "c.yaml").write_text(text)
     assert address(Globals(config=str(tmp_path / "c.yaml"))) == expected
+
+
+def test_a_relative_socket_stands_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("api: {socket: s}\n")
+    assert address(Globals(config=str(tmp_path / "c.yaml"))) == f"unix:{tmp_path}/s"
 
 
 def test_api_wins_over_the_configuration(tmp_path: Path) -> None:
