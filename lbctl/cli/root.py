@@ -14,7 +14,6 @@ from lbctl.cli.options import Globals, global_options
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "The controller, in the foreground."),
     "check": ("check", "Validate the configuration, then audit it."),
-    "check": ("check", "Validate the configuration, then audit it."),
     "status": ("status", "One line a service; with a name, all about it."),
     "explain": ("explain", "Why traffic is where it is, and what blocks a move."),
     "history": ("journal", "Decisions: cause, evidence, who, how long."),
