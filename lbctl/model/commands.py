@@ -142,6 +142,25 @@ class Deny(Command):
     approval: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeStart(Command):
+    """Opens the guide's upgrade (G-UP): maintenance first, then nine steps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpgradeStep(Command):
+    """One of the nine steps is done, on this evidence; `last` closes the run."""
+
+    step: str
+    evidence: str
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort(Command):
+    """Ends an open run where it stands: nothing more is done on the Cores."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a command came to. `rule` names what refused it (SEMANTICS sections 2 and 3), `evidence` what was seen."""

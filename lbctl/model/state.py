@@ -86,7 +86,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Something in several steps on the Cores: a driven way back, a driven switchover, an upgrade. Saved after every step."""
+    """Something in several steps on the Cores: a driven way back or switchover, a promotion, an upgrade. Saved after every step.
+
+    `step` is the last one that ended ("begin" before the first), `doing` the one under way, `failed` why it stopped there; `undoing`: a step before
+    the move failed and the active is being given its role back.
+    """
 
     id: str
     kind: str
@@ -96,7 +100,9 @@ class Run:
     began: float
     source: str = ""
     target: str = ""
+    doing: str = ""
     failed: str = ""
+    undoing: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -192,6 +198,7 @@ class State:
     `rounds` / `looked`: clean rounds so far, and whom this round has seen. `judged_from`: looks started before this count for nothing.
     `asked`: the outage (`down_at`) for which a confirming look was asked of a member. `versions`: software versions where known.
     `noted`: what was already told, so that it is told once.
+    `driving`: the open run that somebody asked for in this life; after a restart a run waits until it is asked for again.
     """
 
     saved: Saved
@@ -213,5 +220,6 @@ class State:
     versions: Mapping[str, str] = field(default_factory=dict)
     noted: frozenset[str] = frozenset()
     reason: str = ""
+    driving: str = ""
     wake_at: float | None = None
     unsaved: str = ""

@@ -7,6 +7,7 @@ The end of a maintenance never fires anything: it passes through re-arming, whic
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lbctl.policy import seen
 from lbctl.policy.case import Case
@@ -33,6 +34,8 @@ def _maintenance(turn: Turn) -> None:
     span = turn.saved.maintenance
     if span is not None and turn.now >= span.until:
         if turn.saved.run is not None and turn.saved.run.kind == "upgrade":
+            turn.save(maintenance=replace(span, until=turn.now + turn.settings.maintenance_max_s))
+            turn.note("maintenance-extended", f"an upgrade of {turn.settings.name} is open: maintenance goes on", page=True)
             return
         end_maintenance(turn, "its time is over", by="lbctl")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbctl.model.state import Approval, Incident
-from lbctl.policy import doubt, gate, moves
+from lbctl.policy import doubt, gate, moves, runs
 from lbctl.policy.case import Case
 from lbctl.policy.turn import Turn
 
@@ -76,6 +76,7 @@ def _move(turn: Turn, name: str, trigger: str, verb: str) -> None:
     seen = {row.rule: row.evidence for row in gate.rows(turn.case, name)}
     reason = f"{source} is down ({seen['active-down']}); {name} may take over ({seen['candidate-standby']})"
     moves.begin(turn, name, trigger=trigger, verb=verb, by="lbctl", reason=reason, rules=seen)
+    runs.promote(turn, name, "lbctl")
 
 
 def _promotion_rows(case: Case, name: str) -> frozenset[str]:

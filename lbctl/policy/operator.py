@@ -14,7 +14,7 @@ from lbctl.model import commands as ask
 from lbctl.model.commands import Code, Command
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Approval, Hold, Maintenance
-from lbctl.policy import arming, failover, gate, moves, returns, start
+from lbctl.policy import arming, failover, gate, moves, returns, runs, start
 from lbctl.policy.turn import Turn
 
 
@@ -73,6 +73,7 @@ def _failover(turn: Turn, command: ask.Failover) -> None:
     elif not _blocked(turn, gate.operator_rows(turn.case, command.to), command.accept if command.force else frozenset()):
         turn.save(run=None)
         _go(turn, command.to, "failover", command)
+        runs.promote(turn, command.to, command.by)
 
 
 def _go(turn: Turn, target: str, verb: str, command: Command) -> None:
@@ -100,6 +101,9 @@ def _switchover(turn: Turn, command: ask.Switchover) -> None:
 
 def _resume(turn: Turn, command: ask.Resume) -> None:
     if not _initialised(turn):
+        return
+    if command.drive and runs.go_on(turn, command.by):
+        turn.answer(Code.ACCEPTED, "the open run goes on where it stopped", run=turn.state.driving)
         return
     missing = returns.missing(turn.case, drive=command.drive, attested=command.attest_synced)
     if missing is not None:
@@ -235,6 +239,7 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
     rows = gate.operator_rows(turn.case, approval.to)
     if not _blocked(turn, rows, frozenset()):
         _go(turn, approval.to, "approved", command)
+        runs.promote(turn, approval.to, command.by)
 
 
 def _deny(turn: Turn, command: ask.Deny) -> None:
@@ -259,4 +264,7 @@ HANDLERS: dict[type[Command], Callable[[Turn, Any], None]] = {
     ask.Adopt: _adopt,
     ask.Approve: _approve,
     ask.Deny: _deny,
+    ask.UpgradeStart: runs.start_upgrade,
+    ask.UpgradeStep: runs.end_upgrade_step,
+    ask.Abort: runs.abort,
 }

@@ -29,7 +29,7 @@ def missing(case: Case, *, drive: bool, attested: bool) -> RuleResult | None:
     primary, active = case.saved.primary, case.active
     if primary == active:
         return _lack("already-primary", f"{primary} is the primary and has the traffic", "nothing to do")
-    if case.run_open() and not drive:
+    if case.run_open():
         return _lack("not-held", "a run is open on the Cores", "finish or abort it")
     if doubt.dual_primary(case):
         return _lack("not-dual-primary", f"{' and '.join(doubt.dual_primary(case))} say Primary", "one of them is set to secondary")
@@ -93,13 +93,9 @@ def drive(turn: Turn, kind: str, source: str, target: str, wanted: bool, command
         what = f"no drive: is configured for {' and '.join(bare)}" if bare else "roles of Cores change only on the Cores"
         turn.refuse("drive-configured", f"{kind} refused by drive-configured: {what}; opened by --drive with a `drive:` entry for each", bare=bare)
         return
-    known = turn.saved.run
-    if known is not None and (known.kind, known.source, known.target) != (kind, source, target):
-        turn.refuse("not-held", f"a run of {known.kind} is open at step {known.step}: finish or abort it first")
-        return
-    number = turn.number()
-    run = Run(f"{turn.settings.name}-r{number}", kind, "begin", command.by, command.reason, turn.now, source, target)
+    run = Run(f"{turn.settings.name}-r{turn.number()}", kind, "begin", command.by, command.reason, turn.now, source, target)
     turn.save(run=run)
+    turn.set(driving=run.id)
     turn.note("run-opened", f"{kind}: driving {source} and {target}", by=command.by, member=target, run=run.id)
     turn.answer(Code.ACCEPTED, f"{kind} is under way on the Cores", run=run.id)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lbctl.model.commands import Abort, Code, UpgradeStart, UpgradeStep
 from lbctl.model.events import DriveStep
+from lbctl.model.state import Maintenance, Run, State
 from lbctl.policy import moves
 from lbctl.policy.turn import Turn
 
@@ -41,34 +43,150 @@ RESTORE_STEPS: tuple[RunStep, ...] = (
 )
 """What gives the active back its role when a step before the move has failed."""
 
+PROMOTE_STEPS: tuple[RunStep, ...] = (RunStep("promote", "target", "failover mode primary", "the new active becomes primary"),)
+"""`on_failover: {promote: drive}`: the guide's command on the new active, after the decision is saved."""
+
+MOVES_AFTER = "verify-roles"
 DRIVEN = frozenset({"resume", "switchover"})
 
 
+def steps(run: Run) -> tuple[RunStep, ...]:
+    """The steps of this run as it stands; none for what people do by hand (an upgrade)."""
+    if run.kind == "promote":
+        return PROMOTE_STEPS
+    if run.kind not in DRIVEN:
+        return ()
+    return RESTORE_STEPS if run.undoing else RETURN_STEPS
+
+
+def next_step(run: Run) -> RunStep | None:
+    """What the hand has to do next; None: nothing more."""
+    names = [step.name for step in steps(run)]
+    at = names.index(run.step) + 1 if run.step in names else 0
+    return steps(run)[at] if at < len(names) else None
+
+
+def may_go_on(state: State) -> RunStep | None:
+    """The step that the hand may do now: asked for in this life, not stopped by a failure, not under way. For the controller's runner."""
+    run = state.saved.run
+    if run is None or state.driving != run.id or run.failed or run.doing:
+        return None
+    return next_step(run)
+
+
+def promote(turn: Turn, target: str, by: str) -> None:
+    """Opens the promotion of the new active where the configuration wants it driven."""
+    if turn.settings.promote != "drive" or not turn.case.member(target).driven or turn.saved.run is not None:
+        return
+    run = Run(f"{turn.settings.name}-r{turn.number()}", "promote", "begin", by, "promote: drive", turn.now, "", target)
+    turn.save(run=run)
+    turn.set(driving=run.id)
+
+
+def go_on(turn: Turn, by: str) -> bool:
+    """An operator asks for the open driven run again: it goes on where it stopped. False where there is none."""
+    run = turn.saved.run
+    if run is None or run.kind not in DRIVEN:
+        return False
+    turn.save(run=replace(run, failed="", doing=""))
+    turn.set(driving=run.id)
+    turn.note("run-goes-on", f"{run.kind} goes on after {run.step}", by=by, run=run.id)
+    return True
+
+
+def restarted(turn: Turn) -> None:
+    """After a restart a run stays open and pages; only a promotion, which the saved move still needs and may be repeated, goes on by itself."""
+    run = turn.saved.run
+    if run is None or run.kind == "upgrade":
+        return
+    if run.step == "move" and turn.case.active != run.target:
+        run = replace(run, step="promote")
+    turn.save(run=replace(run, doing="", failed="" if run.kind == "promote" else "the controller was restarted: ask for it again"))
+    if run.kind == "promote":
+        turn.set(driving=run.id)
+
+
 def heard(turn: Turn, event: DriveStep) -> None:
-    """The outcome of one step of the open run."""
+    """The beginning or the outcome of one step of the open run."""
     run = turn.saved.run
     if run is None or run.id != event.run:
         return
     if event.ok is None:
-        turn.save(run=replace(run, step=event.step, failed=""))
+        turn.save(run=replace(run, doing=event.step, failed=""))
         return
-    turn.note("run-step", f"{run.kind} {event.step}: {'done' if event.ok else 'failed'} {event.detail}".rstrip(), by=run.by, run=run.id)
-    if not event.ok:
-        turn.save(run=replace(run, step=event.step, failed=event.detail or "failed"))
-    elif run.kind in DRIVEN:
-        _driven(turn, event)
+    told = f"{run.kind} {event.step}: {'done' if event.ok else 'failed'} {event.detail}".rstrip()
+    turn.note("run-step", told, by=run.by, page=not event.ok, run=run.id)
+    if event.ok or event.step == "restore-demote":
+        _ended(turn, run, event)
     else:
-        turn.save(run=replace(run, step=event.step, notes={**run.notes, event.step: event.detail}))
+        _failed(turn, run, event)
 
 
-def _driven(turn: Turn, event: DriveStep) -> None:
-    run = turn.saved.run
-    assert run is not None, "heard() has looked"
-    turn.save(run=replace(run, step=event.step, failed="", notes={**run.notes, event.step: event.detail}))
-    if event.step == "verify-roles" and turn.case.active == run.source:
-        saved = turn.saved.run
+def _ended(turn: Turn, run: Run, event: DriveStep) -> None:
+    run = replace(run, step=event.step, doing="", failed="", notes={**run.notes, event.step: event.detail})
+    turn.save(run=run)
+    if event.step == MOVES_AFTER and run.target != turn.case.active:
         moves.begin(turn, run.target, trigger=moves.OPERATOR, verb=run.kind, by=run.by, reason=run.reason or f"{run.kind} driven on the Cores")
-        turn.save(run=saved)
-    elif event.step in ("enable-clients", "restore-clients"):
-        turn.save(run=None)
-        turn.note("run-closed", f"{run.kind} is {'finished' if event.step == 'enable-clients' else 'undone'}", by=run.by, run=run.id)
+        turn.save(run=replace(run, step="move"))
+    elif next_step(run) is None:
+        _close(turn, "undone" if run.undoing else "finished")
+
+
+def _failed(turn: Turn, run: Run, event: DriveStep) -> None:
+    why = f"{event.step}: {event.detail or 'failed'}"
+    if run.kind == "promote":
+        _close(turn, f"not done ({why})")
+    elif run.undoing or run.target == turn.case.active:
+        turn.save(run=replace(run, doing="", failed=why))
+    else:
+        turn.save(run=replace(run, doing="", step="begin", undoing=True, notes={**run.notes, "failed": why}))
+
+
+def _close(turn: Turn, how: str) -> None:
+    run = turn.saved.run
+    assert run is not None, "only an open run is closed"
+    turn.save(run=None)
+    turn.set(driving="")
+    turn.note("run-closed", f"{run.kind} is {how}", by=run.by, run=run.id)
+
+
+def abort(turn: Turn, command: Abort) -> None:
+    """Ends an open run where it stands."""
+    run = turn.saved.run
+    if run is None:
+        turn.refuse("run-open", f"no run is open for {turn.settings.name}")
+        return
+    _close(turn, f"aborted after {run.step} by {command.by}: {command.reason}")
+    turn.answer(Code.DONE, f"{run.kind} is aborted after {run.step}; the Cores are left as they are")
+
+
+def start_upgrade(turn: Turn, command: UpgradeStart) -> None:
+    """Maintenance first, so that nothing automatic happens while the pair is taken apart; then the run (SEMANTICS section 7)."""
+    if turn.saved.run is not None:
+        turn.refuse("not-held", f"a run of {turn.saved.run.kind} is open at {turn.saved.run.step}: finish or abort it first")
+        return
+    if turn.case.active != turn.saved.primary:
+        turn.refuse("already-primary", f"{turn.case.active} has the traffic in the place of {turn.saved.primary}: resume or swap roles first")
+        return
+    until = turn.now + turn.settings.maintenance_max_s
+    reason = command.reason or "upgrade"
+    run = Run(f"{turn.settings.name}-r{turn.number()}", "upgrade", "begin", command.by, reason, turn.now)
+    turn.save(maintenance=Maintenance(command.by, reason, turn.now, until), rearming=False, run=run)
+    turn.note("run-opened", f"upgrade of {turn.settings.name} begins; maintenance is on", by=command.by, run=run.id)
+    turn.answer(Code.DONE, f"upgrade of {turn.settings.name} is open and maintenance is on", run=run.id)
+
+
+def end_upgrade_step(turn: Turn, command: UpgradeStep) -> None:
+    """One of the nine steps is done, on evidence; the last one ends the run and the maintenance, through re-arming."""
+    run = turn.saved.run
+    if run is None or run.kind != "upgrade":
+        turn.refuse("run-open", f"no upgrade of {turn.settings.name} is open: `lbctl upgrade {turn.settings.name} start`")
+        return
+    turn.save(run=replace(run, step=command.step, notes={**run.notes, command.step: command.evidence}))
+    turn.note("run-step", f"upgrade {command.step}: {command.evidence}", by=command.by, run=run.id)
+    if command.last:
+        _close(turn, "finished")
+    turn.answer(Code.DONE, f"step {command.step} is done")
+
+
+__all__ = ["RESTORE_STEPS", "RETURN_STEPS", "may_go_on", "next_step", "steps"]

@@ -14,7 +14,7 @@ from lbctl.model.events import Started
 from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import ActuatorSight, Saved, State
-from lbctl.policy import moves
+from lbctl.policy import moves, runs
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.seen import round_over
 from lbctl.policy.turn import Turn
@@ -42,6 +42,7 @@ def started(turn: Turn, event: Started) -> None:
         _without_memory(turn, event.shown)
     else:
         _with_memory(turn, event.shown)
+    runs.restarted(turn)
 
 
 def _text(shown: Shown) -> str:

@@ -91,7 +91,9 @@ def _run(case: Case) -> dict[str, Any] | None:
         "began": stamp(run.began),
         "source": run.source,
         "target": run.target,
+        "doing": run.doing or None,
         "failed": run.failed or None,
+        "undoing": run.undoing,
         "notes": dict(run.notes),
     }
 
