@@ -33,6 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "What a reload would change and publish; changes nothing."),
     "reload": ("plan", "Validate, plan, apply the configuration."),
     "core": ("core", "The reference Core: serve, ssh, fault, …"),
+    "import-f5": ("f5", "Make a configuration of a bigip_gtm.conf."),
     "token": ("token", "Who may call over TCP: create, list, revoke."),
     "version": ("version", "Which lbctl this is."),
 }

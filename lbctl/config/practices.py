@@ -96,7 +96,7 @@ def canaries(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Find
     """A cut controller is told from dead members (SEMANTICS section 4, blind)."""
     members = sum(len(service.settings.members) for service in config.services.values())
     for name, service in _each(config):
-        witnesses = len(config.safety.canaries) + members - len(service.settings.members)
+        witnesses = len(config.canaries) + members - len(service.settings.members)
         if witnesses < 3:
             yield Finding(Severity.WARNING, "canaries", name,
                           f"has {witnesses} other things to look at; with three, a cut of this controller is known from a dead service for sure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -35,7 +36,7 @@ class Checked:
         """The same for machines."""
         found = self.audit
         first = found.change_first if found else None
-        return {
+        made: dict[str, Any] = {
             "file": str(self.file), "valid": self.code is Code.DONE,
             "problems": [asdict(problem) for problem in self.problems],
             "services": [_service_object(row) for row in found.services] if found else [],
@@ -43,6 +44,8 @@ class Checked:
             "findings": [asdict(finding) for finding in found.findings] if found else [],
             "change_first": asdict(first) if first else None,
         }
+        plain: dict[str, Any] = json.loads(json.dumps(made))  # words of enumerations become plain texts, for YAML too
+        return plain
 
 
 def checked(file: Path, environ: Mapping[str, str] | None = None) -> Checked:

@@ -1,0 +1,251 @@
+"""F5's objects -> the values of an lbctl.yaml, and a remark wherever the meaning is not exactly the same.
+
+A wide IP is a service; its pools' members are the service's members. *Global availability* is an order of preference, so `kind: failover`, the
+first member primary; every other way of balancing is `kind: pool`. A monitor that expects `MOBILEIRON-STATUS` is the built-in `core` (which
+asks both pages of every member and follows the roles). Services are imported with `automation: observe`: for the weeks beside the old
+balancer they decide, record, and move nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from lbctl.config.quantities import NAME
+from lbctl.f5.leftovers import Leftover, remark, unread
+from lbctl.f5.objects import F5Monitor, F5Pool, Objects, VirtualServer, WideIp
+from lbctl.f5.syntax import Statement
+
+ORDERED = "global-availability"
+CORE_TEXT = "MOBILEIRON-STATUS"
+LITERAL = re.compile(r"[A-Za-z0-9 _:,;@/<>=\"'!&%#-]*")
+NOWHERE = "127.0.0.1"
+
+
+@dataclass(slots=True)
+class Conversion:
+    """The values of the new file, and everything that deserves a look, in the order of the source's lines."""
+
+    values: dict[str, Any]
+    leftovers: list[Leftover]
+
+
+@dataclass(slots=True)
+class _Work:
+    objects: Objects
+    remarks: list[Leftover] = field(default_factory=list)
+    services: dict[str, Any] = field(default_factory=dict)
+
+    def remark(self, statement: Statement, why: str, text: str = "") -> None:
+        self.remarks.append(remark(statement, why, text))
+
+
+def convert(objects: Objects) -> Conversion:
+    """The values of an lbctl.yaml for every wide IP that has one."""
+    work = _Work(objects)
+    zones: dict[str, Any] = {}
+    for wide_ip in objects.wide_ips:
+        if wide_ip.family == "aaaa" and any(other.name == wide_ip.name and other.family == "a" for other in objects.wide_ips):
+            continue
+        if _mappable(work, wide_ip):
+            _service(work, wide_ip, zones)
+    values: dict[str, Any] = {}
+    if zones:
+        port = 53 if objects.listeners else 5300
+        values["authoritative"] = {"listen": [_at(address, port) for address in objects.listeners or [NOWHERE]], "zones": zones}
+        if _own(objects) == NOWHERE:
+            work.remark(objects.wide_ips[0].statement, "no listener or address of the BIG-IP is in this file: set `authoritative.listen` and `ns`")
+    values["services"] = work.services
+    return Conversion(values, sorted([*work.remarks, *unread(objects.statements)]))
+
+
+def _own(objects: Objects) -> str:
+    return next(iter([*objects.listeners, *objects.own_addresses]), NOWHERE)
+
+
+def _mappable(work: _Work, wide_ip: WideIp) -> bool:
+    why = ""
+    if wide_ip.family not in ("a", "aaaa"):
+        why = f"lbctl publishes addresses, not {wide_ip.family.upper()} records"
+    elif set(wide_ip.name) & set("*?"):
+        why = "a pattern for many names: write a service for each name"
+    elif wide_ip.name.count(".") < 1:
+        why = "a name without a zone"
+    elif not wide_ip.enabled:
+        why = "is disabled: it answers nobody"
+    elif not any((wide_ip.family, pool) in work.objects.pools for pool in wide_ip.pools):
+        why = "has no pool in this file"
+    if why:
+        work.remark(wide_ip.statement, why)
+    return not why
+
+
+def _zone(work: _Work, wide_ip: WideIp, name: str, zones: dict[str, Any]) -> None:
+    """The zone of a name: the domain above it. GTM answers single names, lbctl whole zones, so each new one is said."""
+    zone = name.partition(".")[2]
+    if zone not in zones:
+        zones[zone] = {"ns": {f"ns1.{zone}": _own(work.objects)}}
+        work.remark(wide_ip.statement, f"lbctl answers for {zone} as a whole: delegate it only where nothing else is in it, or rename the service")
+
+
+def _service(work: _Work, wide_ip: WideIp, zones: dict[str, Any]) -> None:
+    pools = [pool for name in wide_ip.pools if (pool := work.objects.pools.get((wide_ip.family, name)))]
+    kind, pools = _kind(work, wide_ip, pools)
+    servers = _servers(work, pools)
+    if not servers:
+        work.remark(wide_ip.statement, "has no member that could serve")
+        return
+    monitor = _monitor(work, pools, servers)
+    service: dict[str, Any] = {"kind": kind, "automation": "observe", **_monitoring(work, monitor, servers), "members": []}
+    second = _second_family(work, wide_ip)
+    for number, server in enumerate(servers):
+        role = {"role": "primary" if number == 0 else "secondary"} if kind == "failover" else {}
+        service["members"].append(_member(server, role, monitor, second.pop(server.server, None), servers))
+    for server_name, extra in second.items():
+        work.remark(extra.statement, f"an IPv6 member of {wide_ip.name} without an IPv4 one: add {extra.address} of {server_name} by hand")
+    ttl = next((pool.ttl for pool in pools if pool.ttl), 30)
+    published = [name.lower() for name in (wide_ip.name, *wide_ip.aliases) if not set(name) & set("*?")]
+    service["actuators"] = [{"authoritative": {"name": name, "ttl": ttl}} for name in published]
+    for name in published:
+        _zone(work, wide_ip, name, zones)
+    work.services[_unique(wide_ip.name.split(".")[0], work.services)] = service
+    _meaning(work, kind, pools, monitor)
+
+
+def _kind(work: _Work, wide_ip: WideIp, pools: list[F5Pool]) -> tuple[str, list[F5Pool]]:
+    """Failover where an order decides, pool where all answer; pools that cannot be joined are left out and said."""
+    ordered = all(pool.mode == ORDERED or len(pool.members) == 1 for pool in pools)
+    if ordered and (len(pools) == 1 or wide_ip.mode == ORDERED):
+        return "failover", pools
+    if len(pools) > 1 and (ordered or wide_ip.mode == ORDERED or len({pool.mode for pool in pools}) > 1):
+        for pool in pools[1:]:
+            work.remark(pool.statement, f"a further pool of {wide_ip.name}; lbctl has one level: only {pools[0].name} is imported")
+        return _kind(work, wide_ip, pools[:1])
+    for pool in pools:
+        if pool.mode != "round-robin" and len(pool.members) > 1:
+            work.remark(pool.statement, f"load-balancing-mode {pool.mode} has no counterpart: every healthy member is in the answer")
+    return "pool", pools
+
+
+def _servers(work: _Work, pools: list[F5Pool]) -> list[VirtualServer]:
+    found: list[VirtualServer] = []
+    for pool in pools:
+        for member in pool.members:
+            server = work.objects.servers.get(member.server, {}).get(member.name)
+            if server is None:
+                work.remark(member.statement, "names a virtual server that is not in this file")
+            elif not (member.enabled and server.enabled):
+                work.remark(member.statement, "is disabled, so it is not imported")
+            elif any(server.address == other.address for other in found):
+                work.remark(member.statement, f"{server.address} is a member already")
+            else:
+                found.append(server)
+    return found
+
+
+def _monitor(work: _Work, pools: list[F5Pool], servers: list[VirtualServer]) -> F5Monitor | None:
+    """The monitor that says most: a Core's page, else a page, else a port."""
+    names = dict.fromkeys([name for pool in pools for name in pool.monitors] + [name for server in servers for name in server.monitors])
+    monitors = [monitor for name in names if (monitor := work.objects.monitors.get(name))]
+    rank = {"https": 1, "http": 1, "tcp": 2, "tcp-half-open": 2}
+    monitors.sort(key=lambda monitor: 0 if CORE_TEXT in monitor.recv else rank.get(monitor.kind, 3))
+    for other in monitors[1:]:
+        if CORE_TEXT not in other.recv:
+            work.remark(other.statement, "a service has one monitor, the one that says most is imported")
+    return monitors[0] if monitors else None
+
+
+def _monitoring(work: _Work, monitor: F5Monitor | None, servers: list[VirtualServer]) -> dict[str, Any]:
+    """`monitor:` and `probe:`."""
+    if monitor is None or monitor.kind not in ("https", "http", "tcp", "tcp-half-open"):
+        if monitor is not None:
+            work.remark(monitor.statement, f"lbctl has no {monitor.kind} monitor: a connection to the member's port is looked for")
+        return {"monitor": {"tcp": {"port": servers[0].port or 443}}}
+    probe = {"profile": "careful", "interval": f"{monitor.interval_s}s", "timeout": f"{min(monitor.probe_timeout_s, monitor.interval_s)}s",
+             "min_outage": f"{monitor.timeout_s}s"}
+    if CORE_TEXT in monitor.recv:
+        return {"monitor": "core", "probe": probe}
+    if monitor.kind.startswith("tcp"):
+        return {"monitor": {"tcp": {"port": servers[0].port or 443}}, "probe": probe}
+    return {"monitor": {"http": {"path": monitor.path, **_expect(work, monitor)}}, "probe": probe}
+
+
+def _expect(work: _Work, monitor: F5Monitor) -> dict[str, Any]:
+    """F5 searches `recv`, a pattern, in status line, headers and body; lbctl searches the body of a 200."""
+    recv = monitor.recv.removeprefix("^")
+    if not recv or re.fullmatch(r"(HTTP/1\.\S*\s*)?200( OK)?", recv):
+        return {}
+    if LITERAL.fullmatch(recv):
+        return {"expect": {"text": recv}}
+    try:
+        re.compile(recv)
+    except re.error:
+        work.remark(monitor.statement, f"recv {recv!r} is no pattern that lbctl can use: any 200 is good")
+        return {}
+    work.remark(monitor.statement, f"recv {recv!r} is taken as a pattern over the body of a 200; F5 also searches the headers")
+    return {"expect": {"regex": recv}}
+
+
+def _member(
+    server: VirtualServer, role: dict[str, str], monitor: F5Monitor | None, second: VirtualServer | None, servers: list[VirtualServer],
+) -> dict[str, Any]:
+    name = server.server if [one.server for one in servers].count(server.server) == 1 else server.name
+    addresses: Any = [server.address, second.address] if second else server.address
+    member: dict[str, Any] = {"name": _word(name), **role, "address": addresses}
+    if server.datacenter:
+        member["site"] = _word(server.datacenter)
+    if monitor is None or monitor.kind not in ("https", "http"):
+        return member | ({"url": f"tcp://{_at(server.address, server.port)}"} if server.port else {})
+    default = 443 if monitor.kind == "https" else 80
+    port = server.port or default
+    host = monitor.host or server.address
+    member["url"] = f"{monitor.kind}://{_at(host, port)}" if port != default else f"{monitor.kind}://{_bracketed(host)}"
+    if server.real_address or host != server.address:
+        real_port = server.real_port or port
+        member["connect"] = _at(server.real_address or server.address, real_port) if real_port != port else server.real_address or server.address
+    if monitor.kind == "https":
+        member["tls"] = {"verify": False}
+    return member
+
+
+def _second_family(work: _Work, wide_ip: WideIp) -> dict[str, VirtualServer]:
+    """The members of the AAAA wide IP of the same name, by server."""
+    twin = next((one for one in work.objects.wide_ips if one.name == wide_ip.name and one.family == "aaaa" and one is not wide_ip), None)
+    if wide_ip.family != "a" or twin is None or not twin.enabled:
+        return {}
+    pools = [pool for name in twin.pools if (pool := work.objects.pools.get(("aaaa", name)))]
+    return {server.server: server for server in _servers(work, pools)}
+
+
+def _meaning(work: _Work, kind: str, pools: list[F5Pool], monitor: F5Monitor | None) -> None:
+    """Where lbctl means something else by the same words."""
+    for pool in pools:
+        resume = next((one for one in pool.statement.block or () if one.words[:1] == ("manual-resume",)), pool.statement)
+        if kind == "failover" and not pool.manual_resume:
+            work.remark(resume, "Manual Resume was off; lbctl never goes back by itself, a person types `lbctl resume`", f"gtm pool {pool.name}")
+        if kind == "pool" and pool.manual_resume:
+            work.remark(resume, "Manual Resume was on; a pool's member answers again as soon as it is healthy", f"gtm pool {pool.name}")
+    if monitor is not None and monitor.kind == "https":
+        work.remark(monitor.statement, "F5 did not verify certificates, so the import does not (`verify: false`): better `tls: {ca_file: …}`")
+    if kind == "failover" and monitor is not None and CORE_TEXT in monitor.recv:
+        work.remark(pools[0].statement, "who copies from whom does not stand in F5's file: add `syncs_from` to each secondary")
+
+
+def _unique(label: str, taken: dict[str, Any]) -> str:
+    label = _word(label)
+    return next(name for number in range(1, len(taken) + 2) if (name := label if number == 1 else f"{label}-{number}") not in taken)
+
+
+def _word(text: str) -> str:
+    """A name that lbctl accepts."""
+    word = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")[:63].rstrip("._-") or "unnamed"
+    return word if NAME.fullmatch(word) else "unnamed"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _at(host: str, port: int) -> str:
+    return f"{_bracketed(host)}:{port}"

@@ -1,0 +1,240 @@
+"""The statements of `bigip_gtm.conf` as the things they are. Whatever is read here is marked as used; the rest is left for `leftovers`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from lbctl.f5.syntax import Statement
+
+PORTS = {"http": 80, "https": 443, "ftp": 21, "ssh": 22, "smtp": 25, "domain": 53, "pop3": 110, "imap": 143, "ldap": 389, "ldaps": 636, "any": 0}
+REQUEST = re.compile(r"(?:GET|HEAD)\s+(\S+)(?:\s+HTTP/\S+)?", re.IGNORECASE)
+HOST = re.compile(r"Host:\s*([A-Za-z0-9._-]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class F5Monitor:
+    """`gtm monitor KIND NAME`. `path` and `host` come from `send`; `recv` is a regular expression to F5."""
+
+    name: str
+    kind: str
+    recv: str
+    path: str
+    host: str
+    interval_s: int
+    timeout_s: int
+    probe_timeout_s: int
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualServer:
+    """A virtual server of a `gtm server`: what clients are sent to, where it really stands, how it is watched."""
+
+    server: str
+    name: str
+    address: str
+    port: int
+    real_address: str
+    real_port: int
+    datacenter: str
+    monitors: tuple[str, ...]
+    enabled: bool
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMember:
+    """A member of a pool, by server and virtual server."""
+
+    server: str
+    name: str
+    order: int
+    enabled: bool
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class F5Pool:
+    """`gtm pool`."""
+
+    name: str
+    family: str
+    mode: str
+    ttl: int | None
+    manual_resume: bool
+    monitors: tuple[str, ...]
+    members: tuple[PoolMember, ...]
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class WideIp:
+    """`gtm wideip`."""
+
+    name: str
+    family: str
+    mode: str
+    pools: tuple[str, ...]
+    aliases: tuple[str, ...]
+    enabled: bool
+    statement: Statement
+
+
+@dataclass(slots=True)
+class Objects:
+    """Everything of one file, by name without its partition."""
+
+    statements: list[Statement]
+    monitors: dict[str, F5Monitor] = field(default_factory=dict)
+    servers: dict[str, dict[str, VirtualServer]] = field(default_factory=dict)
+    pools: dict[tuple[str, str], F5Pool] = field(default_factory=dict)
+    wide_ips: list[WideIp] = field(default_factory=list)
+    listeners: list[str] = field(default_factory=list)
+    own_addresses: list[str] = field(default_factory=list)
+
+
+def read(statements: list[Statement]) -> Objects:
+    """The objects that can be mapped; statements of other kinds are left alone."""
+    found = Objects(statements)
+    for statement in statements:
+        words = statement.words
+        if len(words) < 3 or words[0] != "gtm":
+            continue
+        match words[1]:
+            case "monitor" if len(words) > 3:
+                found.monitors[plain(words[3])] = _monitor(statement)
+            case "server":
+                _server(statement, found)
+            case "pool":
+                pool = _pool(statement)
+                found.pools[pool.family, pool.name] = pool
+            case "wideip":
+                found.wide_ips.append(_wide_ip(statement))
+            case "listener":
+                statement.used = True
+                found.listeners.append(plain(statement.value("address")))
+            case "datacenter":
+                statement.used = True
+    return found
+
+
+def plain(name: str) -> str:
+    """A name without its partition: `/Common/core-a` -> `core-a`."""
+    return name.rsplit("/", 1)[-1]
+
+
+def _monitor(statement: Statement) -> F5Monitor:
+    statement.used = True
+    send = statement.value("send")
+    request, host = REQUEST.search(send), HOST.search(send)
+    statement.find("defaults-from")
+    return F5Monitor(
+        plain(statement.words[3]), statement.words[2], statement.value("recv"), request[1] if request else "/", host[1] if host else "",
+        _number(statement.value("interval"), 30), _number(statement.value("timeout"), 120), _number(statement.value("probe-timeout"), 5), statement,
+    )
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isdigit() else default
+
+
+def _server(statement: Statement, found: Objects) -> None:
+    """A server and its virtual servers. A BIG-IP with GTM is the balancer itself: its addresses are where lbctl will stand."""
+    statement.used = True
+    name = plain(statement.words[2])
+    datacenter = plain(statement.value("datacenter"))
+    product = statement.value("product", statement.value("server-type"))
+    devices = statement.find("devices", "addresses")
+    addresses = [inner.words[0] for inner in devices.walk() if inner.words and re.fullmatch(r"[\d.]+|[0-9a-fA-F:]+:[0-9a-fA-F:]*", inner.words[0])] \
+        if devices else []
+    for inner in devices.walk() if devices else ():
+        inner.used = True
+    block = statement.find("virtual-servers")
+    monitors = names(statement.find("monitor"))
+    servers = found.servers.setdefault(name, {})
+    for one in (block.block or []) if block else []:
+        server = _virtual_server(one, name, datacenter, monitors, enabled=statement.find("disabled") is None)
+        servers[server.name] = server
+    if product in ("bigip", "single-bigip", "redundant-bigip") and not servers:
+        found.own_addresses += addresses
+
+
+def _virtual_server(statement: Statement, server: str, datacenter: str, inherited: tuple[str, ...], *, enabled: bool) -> VirtualServer:
+    statement.used = True
+    address, port = destination(statement.value("destination"))
+    real, real_port = statement.value("translation-address", "none"), statement.value("translation-port", "")
+    real_number = PORTS.get(real_port, _number(real_port, port))
+    disabled = statement.find("disabled")
+    statement.find("enabled")
+    return VirtualServer(
+        server, plain(statement.words[0]), address, port, "" if real in ("none", "any", "any6") else real, real_number,
+        datacenter, names(statement.find("monitor")) or inherited, enabled and disabled is None, statement,
+    )
+
+
+def destination(text: str) -> tuple[str, int]:
+    """`192.0.2.10:443`, `/Common/192.0.2.10:https`, `2001:db8::10.443` -> address and port (0: any)."""
+    text = plain(text)
+    separator = "." if text.count(":") > 1 else ":"
+    address, _, port = text.rpartition(separator)
+    return address, PORTS.get(port, _number(port, 0))
+
+
+def names(statement: Statement | None) -> tuple[str, ...]:
+    """`monitor /Common/a and /Common/b`, `monitor min 1 of { /Common/a /Common/b }` -> the monitors' names."""
+    if statement is None:
+        return ()
+    words = [*statement.words[1:], *(word for inner in statement.block or () for word in inner.words)]
+    for inner in statement.block or ():
+        inner.used = True
+    return tuple(plain(word) for word in words if word.startswith("/") or not (word in ("min", "of", "and", "none", "default") or word.isdigit()))
+
+
+def _pool(statement: Statement) -> F5Pool:
+    """v12 and later name the type (`gtm pool a NAME`), v11 does not."""
+    statement.used = True
+    family, name = _typed(statement)
+    block = statement.find("members")
+    members = [_pool_member(one, number) for number, one in enumerate((block.block or []) if block else [])]
+    ttl = statement.value("ttl")
+    return F5Pool(
+        name, family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdigit() else None,
+        statement.value("manual-resume") == "enabled", names(statement.find("monitor")),
+        tuple(sorted(members, key=lambda member: member.order)), statement,
+    )
+
+
+def _typed(statement: Statement) -> tuple[str, str]:
+    words = statement.words
+    return (words[2], plain(words[3])) if len(words) > 3 else ("a", plain(words[2]))
+
+
+def _pool_member(statement: Statement, number: int) -> PoolMember:
+    """`/Common/SERVER:/Common/VS`, `SERVER:VS`; the virtual server's name may hold colons."""
+    statement.used = True
+    server, _, name = statement.words[0].partition(":")
+    order = statement.find("member-order", "order")
+    disabled = statement.find("disabled")
+    statement.find("enabled")
+    return PoolMember(plain(server), plain(name), int(order.words[1]) if order else number, disabled is None, statement)
+
+
+def _wide_ip(statement: Statement) -> WideIp:
+    statement.used = True
+    family, name = _typed(statement)
+    block = statement.find("pools")
+    ordered = []
+    for number, one in enumerate((block.block or []) if block else []):
+        one.used = True
+        order = one.find("order")
+        ordered.append((int(order.words[1]) if order else number, plain(one.words[0])))
+    aliases = statement.find("aliases")
+    found = tuple(word for inner in (aliases.block or []) if aliases for word in inner.words) if aliases else ()
+    for inner in (aliases.block or []) if aliases else ():
+        inner.used = True
+    disabled = statement.find("disabled")
+    statement.find("enabled")
+    return WideIp(
+        name, family, statement.value("pool-lb-mode", "round-robin"), tuple(pool for _, pool in sorted(ordered)), found, disabled is None, statement,
+    )
