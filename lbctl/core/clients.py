@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,6 +16,9 @@ from typing import Any
 from aiohttp import web
 
 from lbctl.core.base import Core
+from lbctl.core.portal.admin import COUNTED, admin_page
+from lbctl.core.portal.guard import HEADERS
+from lbctl.core.portal.static import static
 
 ADMIN_PATH = "/mifs/admin"
 COUNT_PATH = "/mifs/admin/devices/count"
@@ -55,14 +57,14 @@ def add_clients(app: web.Application, core: Core) -> None:
         return web.json_response({"devices": await core.replication.database.count("devices")})
 
     async def admin(_: web.Request) -> web.StreamResponse:
-        devices = await core.replication.database.count("devices")
-        name = html.escape(core.settings.name)
-        text = f"<!doctype html><title>{name} Admin Portal</title><h1>{name}: Admin Portal</h1><p>Devices: {devices}</p>"
-        return web.Response(text=text, content_type="text/html")
+        counts = {table: await core.replication.database.count(table) for table in COUNTED}
+        text = admin_page(core.settings.name, core.settings.version, core.role.mode, core.role.state, counts, core.clock.now())
+        return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     app.router.add_post(ENROLL_PATH, _in_tomcat(core, enroll))
     app.router.add_post(CHECK_IN_PATH, _in_tomcat(core, check_in))
     app.router.add_get(COUNT_PATH, _in_tomcat(core, _logged_in(core, count)))
+    app.router.add_get("/mifs/static/{name}", _in_tomcat(core, static))
     app.router.add_get(ADMIN_PATH, _in_tomcat(core, _logged_in(core, admin)))
 
 

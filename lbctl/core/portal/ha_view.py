@@ -41,9 +41,10 @@ class HaView:
 
 def window(view: HaView) -> Html:
     """The whole window, one form."""
+    pressed_by_enter = tag("button", "Save", type="submit", name="action", value="save", class_="unseen", tabindex=-1, aria_hidden="true")
     return form(
-        view.csrf, PATH, _drafted(view), _service(view), _ha_status(view), _secondary(view), _controls(view), _notifications(view), _buttons(),
-        class_="ha",
+        view.csrf, PATH, pressed_by_enter, _drafted(view), _service(view), _ha_status(view), _secondary(view), _controls(view),
+        _notifications(view), _buttons(), class_="ha",
     )
 
 
@@ -94,7 +95,7 @@ def _secondary(view: HaView) -> Html:
         select("run_every_unit", {unit: unit for unit in Unit}, fields.get("run_every_unit", "")),
     ))
     start = row("StartTime (GMT)", select("start_time", _times(fields.get("start_time", "")), fields.get("start_time", "")), for_="start_time",
-                error=errors.get("start_time", ""), advice="Every Save starts the schedule anew at the next StartTime." + _next(view))
+                error=errors.get("start_time", ""), advice="Applying this page starts the schedule anew at the next StartTime." + _next(view))
     return section(
         "Secondary Configuration",
         row("Hostname/IP", select("primary_host", hosts, fields.get("primary_host", "")), button("Run Sync Now", "run-sync", disabled=view.running),

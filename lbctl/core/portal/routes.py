@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 
 from aiohttp import web
 
@@ -13,10 +12,10 @@ from lbctl.core.portal import views
 from lbctl.core.portal.frame import ROOT
 from lbctl.core.portal.guard import Guard, Visit, dressed, go
 from lbctl.core.portal.ha import UNPROCESSABLE, HaWindow
+from lbctl.core.portal.static import static
 
 HISTORY_RUNS = 50
 LOG_LINES = 500
-STATIC: Mapping[str, str] = {"portal.css": "text/css", "portal.js": "text/javascript", "icon.svg": "image/svg+xml"}
 HOSTS_PATH = "/ha/trusted-hosts"
 
 
@@ -27,7 +26,7 @@ def add_portal(app: web.Application, core: Core) -> None:
     portal = web.Application()
     portal.on_response_prepare.append(dressed)
     portal.add_routes([
-        web.get("", _start), web.get("/", _start), web.get("/static/{name}", _static),
+        web.get("", _start), web.get("/", _start), web.get("/static/{name}", static),
         web.get("/login", guard.show_login), web.post("/login", guard.login), web.post("/logout", guard.logout),
         web.get("/ha", guard.inside(window.show)), web.post("/ha", guard.inside(window.act)),
         web.get("/ha/last-sync", guard.inside(window.last_sync, alone=True)), web.get("/ha/sync-history", guard.inside(rooms.history)),
@@ -124,11 +123,3 @@ def _ports(fields: Mapping[str, str]) -> dict[str, int]:
 
 async def _start(_: web.Request) -> web.StreamResponse:
     return go("/ha")
-
-
-async def _static(request: web.Request) -> web.StreamResponse:
-    name = request.match_info["name"]
-    if name not in STATIC:
-        raise web.HTTPNotFound
-    body = (files("lbctl.core.portal") / "static" / name).read_bytes()
-    return web.Response(body=body, content_type=STATIC[name])

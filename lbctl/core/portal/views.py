@@ -60,7 +60,7 @@ def _add_host(sent: Mapping[str, str], problem: str, csrf: str) -> Html:
 
 def _host_row(host: Trusted, csrf: str) -> tuple[Child, ...]:
     numbers = ((usual, {"https": host.https, "portal": host.portal, "ssh": host.ssh}[name]) for name, usual in PORTS)
-    ports = ", ".join(f"{usual} at {number}" for usual, number in numbers if number is not None) or "as here"
+    ports = [tag("div", f"{usual} is {number}") for usual, number in numbers if number is not None] or "the same as here"
     chosen = tag("input", type="hidden", name="host", value=host.host)
     buttons = form(csrf, "/ha/trusted-hosts", chosen, button("Test Connection", "test"), button("Remove", "remove", kind="plain"), class_="inline")
     return host.host, tag("code", host.fingerprint), ports, buttons
@@ -99,7 +99,7 @@ def _run(run: RunRecord, newest: bool, progress: Progress | None) -> Html:
     seconds = f"{run.completed - run.started:.1f} s" if run.completed is not None else "running"
     title = tag("summary", tag("strong", gmt(run.started)), result_badge(run.result), tag("span", f"from {run.source}"),
                 tag("span", f"{seconds}, {run.received_bytes / 1e6:,.2f} MB", class_="hint"))
-    tasks = table(("Task", "Result", "Started", "Seconds", "Detail"), [_task(task) for task in run.tasks], "No task was begun.")
+    tasks = table(("Task", "Result", "GMT", "Seconds", "Detail"), [_task(task) for task in run.tasks], "No task was begun.")
     where = tag("p", f"{progress.task}: {progress.rows:,} of {progress.of:,} rows") if newest and progress and run.completed is None else None
     reason = tag("p", run.reason, class_="note bad" if run.result == "Failed" else "note info") if run.reason else None
     return tag("details", title, facts([("Started", gmt(run.started)), ("Completed", gmt(run.completed))]), reason, where, tasks, open=newest)
@@ -107,7 +107,7 @@ def _run(run: RunRecord, newest: bool, progress: Progress | None) -> Html:
 
 def _task(task: TaskRecord) -> tuple[Child, ...]:
     seconds = f"{task.completed - task.started:.2f}" if task.completed is not None else "–"
-    return task.name, result_badge(task.result), gmt(task.started), seconds, task.detail
+    return task.name, result_badge(task.result), gmt(task.started)[11:19], seconds, task.detail
 
 
 def services(atlas: bool, tomcat: bool, clients: bool, core: bool, csrf: str) -> Html:
