@@ -18,6 +18,9 @@ import pytest
 import yaml
 from aiohttp import web
 
+from tests.dashboard.real import real
+from tests.notifiers.sinks import web_server
+
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
 DEADLINE_S = 90.0
 
@@ -176,3 +179,22 @@ async def test_a_failover_reaches_the_webhook_of_the_people_on_call_and_its_neig
             await until(lambda: lbctl.told("OldPrimaryReturned", "resolved"), "its end")
             print(f"end of the trouble to its resolution at the webhook: {time.monotonic() - began:.1f} s")
             assert {one["labels"].get("service") for one in lbctl.alerts} == {"core"}
+
+
+@pytest.mark.peer("prometheus")
+async def test_a_killed_primary_pages_through_the_whole_chain_and_lbctls_own_webhook_says_why(tmp_path: Path) -> None:
+    """Real lbctl, real Prometheus, real Alertmanager: kill the primary, and both ways to the people on call ring."""
+    async with exporter() as people, web_server() as hook, alertmanager(tmp_path, people.port) as alerts_port:
+        (tmp_path / "secret").write_text("s3cret")
+        notify = f"notify: [{{webhook: {{url: '{hook.url}', secret_file: {tmp_path}/secret}}}}]"
+        async with real(tmp_path, notify) as lbctl, prometheus(tmp_path, int(lbctl.url.rpartition(":")[2]), alerts_port) as url:
+            await until(lambda: scraped(url), "the second scrape")
+            began = time.monotonic()
+            await lbctl.a.stop()
+            await until(lambda: people.told("Failover", "firing"), "the page by Alertmanager")
+            print(f"primary killed to page at the webhook: {time.monotonic() - began:.1f} s")
+            page = next(one for one in people.alerts if one["labels"]["alertname"] == "Failover")
+            assert (page["labels"]["from"], page["labels"]["to"], page["labels"]["trigger"]) == ("core-a", "core-b", "auto")
+            await until(lambda: any(b'"moved"' in content for _, content in hook.requests), "lbctl's own notice")
+        moved = next(told for told in (json.loads(content) for _, content in hook.requests) if told["kind"] == "moved")
+        assert moved["severity"] == "page" and "core-a" in moved["what"] and moved["undo"].startswith("lbctl resume core")

@@ -2,7 +2,7 @@
 // for the terminal. A refusal is shown with its rule, its evidence and what opens it; nothing is forced from a page.
 import { h, icon, show } from "./dom.js";
 import { now, read, service, token, write } from "./api.js";
-import { command, rich } from "./depth.js";
+import { command, facts, rich } from "./depth.js";
 import { clock } from "./times.js";
 
 const REASON = { name: "reason", label: "Reason", kind: "text", need: true, hint: "It is kept in the journal beside your name." };
@@ -140,10 +140,8 @@ async function send(act, shown, seen, values, state, redraw, done) {
 function refusal(problem, shown) {
   const found = problem.document || {};
   const title = { 401: "Who are you?", 403: "Not allowed", 409: "Refused by a safety rule", 412: "Somebody changed it first", 429: "Too many attempts" }[problem.status] || "It did not work";
-  const facts = Object.entries(found.evidence || {});
   return h("div", { class: "answer refused", role: "alert", "data-key": "answer" }, h("h3", {}, icon("bad"), title, found.rule ? [": ", h("span", { class: "mono" }, found.rule)] : ""),
-    h("p", {}, problem.message),
-    facts.length ? h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "mono" }, typeof value === "string" ? value : JSON.stringify(value))))) : null,
+    h("p", {}, rich(problem.message)), facts(found.evidence || {}),
     problem.status === 412 ? h("p", {}, "Close this, look at what it is now, and ask again.") : null,
     problem.status === 409 ? command(`lbctl explain ${shown.name}`) : null);
 }
@@ -168,7 +166,7 @@ export function askToken(changed) {
   h("h2", { id: "dialog-title" }, "Your token"),
   h("p", {}, "It is kept in this tab until you close it, and sent to this controller only."),
   h("label", { class: "entry" }, h("span", {}, "Token"), h("input", { type: "password", autocomplete: "off", spellcheck: "false" })),
-  h("p", { class: "dim" }, "Make one on the controller's host:"), command("lbctl token add NAME --role operator"),
+  h("p", { class: "dim" }, "Make one on the controller's host:"), command("lbctl token create NAME --role operator"),
   state.answer,
   h("div", { class: "actions end" },
     token.get() ? h("button", { type: "button", onclick: () => { token.set(""); close(); changed(); } }, "Forget it") : null,

@@ -11,6 +11,14 @@ const code = (text) => h("code", {}, text);
 // What stands between backticks is a command or a page's words.
 export const rich = (text) => String(text).split("`").map((part, index) => (index % 2 ? code(part) : part));
 
+// Facts as a list; what stands one level deeper is listed beside the rest, by its own name.
+export function facts(object) {
+  const flat = Object.entries(object).flatMap(([name, value]) => (value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [[name, value]]));
+  const kept = flat.filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  const text = (value) => (typeof value === "string" ? rich(value) : Array.isArray(value) ? value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ") : JSON.stringify(value));
+  return kept.length ? h("dl", { class: "facts" }, kept.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "mono" }, text(value))))) : null;
+}
+
 export function depth(shown, more, act) {
   return [
     h("article", { class: "service", "data-key": shown.name },
@@ -132,7 +140,7 @@ function one(shown, member) {
     member.active && !member.promoted && ["wait", "warn", "not promoted yet", "it has the traffic and has not shown Mode: Primary with a good status page"],
     member.approval === "manual" && ["hand", "idle", "by approval only", "never taken automatically"],
   ].filter(Boolean);
-  const facts = [
+  const known = [
     member.site && ["site", member.site],
     Object.values(member.address || {}).flat().length && ["address", Object.values(member.address).flat().join(", ")],
     member.syncs_from && ["syncs from", member.syncs_from],
@@ -150,7 +158,7 @@ function one(shown, member) {
     member.detail && member.reason !== "ok" ? h("p", { class: "detail mono" }, member.detail) : null,
     flags.length ? h("p", { class: "chips" }, flags.map(([sign, tone_, text, title]) => h("span", { class: `chip ${tone_}`, title }, icon(sign, tone_), text))) : null,
     h("div", { class: "pages" }, Object.entries(member.monitors).map(([name, monitor]) => looks(shown, member, name, monitor))),
-    facts.length ? h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "mono" }, value)))) : null);
+    facts(Object.fromEntries(known)));
 }
 
 function looks(shown, member, name, monitor) {
@@ -235,11 +243,10 @@ function timeline(more, act) {
 function happening(step, date) {
   const [colour] = line(step);
   const { page: _page, member: _member, saved: _saved, evidence, ...rest } = step.data || {};
-  const facts = Object.entries({ ...rest, ...(evidence || {}) }).filter(([, value]) => value !== "" && value !== null && JSON.stringify(value) !== "{}");
+  const known = facts({ ...rest, ...(evidence || {}) });
   return h("li", { "data-key": step.seq, class: colour },
     date ? h("span", { class: "date" }, date) : null,
     h("span", { class: "mono when", title: step.at }, clock(step.at)), icon(colour),
     h("div", { class: "what", "data-key": "what" }, h("b", {}, step.kind), " ", rich(step.text), step.by && step.by !== "lbctl" ? h("span", { class: "by" }, ` by ${step.by}`) : "",
-      facts.length ? h("details", { "data-key": "evidence" }, h("summary", {}, "evidence"),
-        h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "mono" }, typeof value === "string" ? value : JSON.stringify(value)))))) : null));
+      known ? h("details", { "data-key": "evidence" }, h("summary", {}, "evidence"), known) : null));
 }
