@@ -68,6 +68,8 @@ class Authoritative:
         zone = self._server.register.zone_of(self._settings.name).settings
         signed_at = None if zone.dnssec == "off" else self._server.clock.now()
         shown = await readback.look(place, self._settings.name, zone=zone.name, signed_at=signed_at)
+        if zone.fed and shown.serial is not None:
+            self._server.register.seen(self._settings.name, shown.serial)
         if shown.error_reason == "servfail" and self._server.register.published(self._settings.name) is None:
             return Place(str(place), frozenset())  # the server's own way to say that nothing is published (SEMANTICS section 6)
         return Place(str(place), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error, shown.serial)

@@ -96,6 +96,14 @@ class Register:
         """What is served for a declared name; None: not known."""
         return self._names.get(canonical(name)) if canonical(name) in self._declared else None
 
+    def seen(self, name: str, serial: int) -> None:
+        """A secondary of the name's zone shows this serial: a later one of ours must be newer. (One that signs counts for itself.)"""
+        zone = self.zone_of(name)
+        if zone.settings.dnssec == "off" and zone.go_beyond(serial):
+            self._responder.changed()
+            self.on_change(zone)
+            self._copy.soon()
+
     def zone_of(self, name: str) -> Zone:
         """The zone that `name` is in. ValueError where there is none."""
         zone = self._responder.find(wire.encode_name(name))

@@ -59,7 +59,10 @@ class Server:
         self.register.on_change = self._changed
 
     async def start(self) -> None:
-        """Binds every address, UDP and TCP on the same port (port 0: any free one, told by `endpoints`). OSError where one is taken."""
+        """Binds every address, UDP and TCP on the same port (port 0: any free one, told by `endpoints`). OSError where one is taken.
+
+        Every name must have been declared before (`register.declare`, which making the actuators does): a zone without them would be handed out.
+        """
         await self.register.save()
         try:
             for wish in self.settings.listen:

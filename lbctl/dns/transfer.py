@@ -86,6 +86,8 @@ class Source:
             yield self._responder.refuse(data, query, wire.FORMERR)
         else:
             self._responder.count(query.qtype, wire.NOERROR)
+            if tcp and zone.serial not in zone.handed_out:
+                zone.handed_out.append(zone.serial)
             yield from _messages(data, query, zone, self._records(data, query, zone, tcp=tcp))
 
     def _records(self, data: bytes, query: Query, zone: Zone, *, tcp: bool) -> Iterable[Item]:
@@ -110,8 +112,10 @@ def client_serial(data: bytes, query: Query) -> int | None:
 
 
 def missing(zone: Zone, serial: int | None) -> list[Change] | None:
-    """The changes since `serial`; None where they are no longer known, or sending them is longer than sending all."""
+    """The changes since `serial`; None where they are not known, or sending them is longer than sending all."""
     found: list[Change] = []
+    if serial not in zone.handed_out:
+        return None
     for change in reversed(zone.history):
         found.append(change)
         if change.before == serial:

@@ -5,7 +5,8 @@ delegations or aliases, so an answer is one look into a dictionary. Three kinds 
 differently: the name is not there (NXDOMAIN), it is there without this type (NODATA), and *we do not know* (SERVFAIL, never cached for
 long): the last is said for a service whose published answer is not known after a start without memory (SEMANTICS section 6).
 
-Each change makes a new version with its own serial and keeps the difference, bounded, for IXFR.
+Each change makes a new version with its own serial and keeps the difference, bounded, for IXFR. A difference is offered only to who holds a
+version that was handed out in this life: the same number from an earlier life may have held something else.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class Zone:
         self.serial = serial
         self.nodes: dict[bytes, Node] = {}
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
+        self.handed_out: deque[int] = deque(maxlen=HISTORY_MAX)
         self._below: Counter[bytes] = Counter()
         self._unknown: set[bytes] = set()
         self._admitted = tuple(ipaddress.ip_network(text) for text in settings.allow_transfer)
@@ -96,6 +98,14 @@ class Zone:
             return False
         before, self.serial = self.serial, next_serial(self.serial, now)
         self.history.append(Change(before, self.serial, tuple(removed), tuple(added)))
+        return True
+
+    def go_beyond(self, serial: int) -> bool:
+        """Somebody holds the version `serial`. Where it is not one of ours, from before a loss of memory, ours becomes newer. Says whether it did."""
+        if serial in self.handed_out or serial_newer(self.serial, serial):
+            return False
+        self.serial = next_serial(serial, 0)
+        self.history.clear()
         return True
 
     def _store(self, name: bytes, node: Node | None) -> None:

@@ -210,3 +210,46 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def bind_secondary(directory: Path, zone: str, primary: Endpoint, place: Endpoint, *, wait: bool = True) -> AsyncIterator[Peer]:
+    """Takes `zone` from `primary` (deploy/dns/secondary-named.conf)."""
+    clause = f'zone "{zone}" {{ type secondary; file "{directory}/copy"; masterfile-format text; '
+    clause += f'primaries {{ {primary.host} port {primary.port} key "{KEY.name}"; }}; allow-notify {{ key "{KEY.name}"; }}; }};'
+    async with bind(directory, clause, zone=zone, place=place, wait=wait) as peer:
+        yield peer
+
+
+@asynccontextmanager
+async def knot_secondary(
+    directory: Path, zone: str, primary: Endpoint, place: Endpoint, *, signing: bool = False, wait: bool = True
+) -> AsyncIterator[Peer]:
+    """The same (deploy/dns/secondary-knot.conf), signing what it takes where `signing`."""
+    sections = f"remote:\n  - id: lbctl\n    address: {primary.host}@{primary.port}\n    key: {KEY.name}.\n"
+    sections += f"acl:\n  - id: lbctl\n    key: {KEY.name}.\n    action: notify\n"
+    sections += "policy:\n  - id: lbctl\n    algorithm: ecdsap256sha256\n    rrsig-lifetime: 14d\n    rrsig-refresh: 7d\n    dnskey-ttl: 300\n"
+    sections += f"zone:\n  - domain: {zone}\n    master: lbctl\n    acl: lbctl\n"
+    sections += "    zonefile-load: none\n    zonefile-sync: -1\n    journal-content: all\n"
+    sections += "    dnssec-signing: on\n    dnssec-policy: lbctl\n" if signing else ""
+    async with knot(directory, sections, zone=zone, place=place, wait=wait) as peer:
+        yield peer
+
+
+@asynccontextmanager
+async def nsd_secondary(directory: Path, zone: str, primary: Endpoint, place: Endpoint, *, wait: bool = True) -> AsyncIterator[Peer]:
+    """The same (deploy/dns/secondary-nsd.conf)."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "nsd.conf").write_text(
+        f'server:\n  ip-address: {place.host}@{place.port}\n  server-count: 1\n  username: ""\n  pidfile: "{directory}/pid"\n  database: ""\n'
+        f'  zonesdir: "{directory}"\n  xfrdir: "{directory}"\n  xfrdfile: "{directory}/xfrd"\n  zonelistfile: "{directory}/zones"\n'
+        f"  xfrd-reload-timeout: 0\nremote-control:\n  control-enable: no\n"
+        f'key:\n  name: "{KEY.name}"\n  algorithm: {KEY.algorithm}\n  secret: "{secret(KEY)}"\n'
+        f'zone:\n  name: "{zone}"\n  zonefile: "copy"\n  request-xfr: {primary.host}@{primary.port} {KEY.name}\n'
+        f"  allow-notify: {primary.host} {KEY.name}\n"
+    )
+    async with running(place, directory, zone, "nsd", "-d", "-c", str(directory / "nsd.conf"), wait=wait) as peer:
+        yield peer
+
+
+SECONDARIES: dict[str, Callable[..., AbstractAsyncContextManager[Peer]]] = {"bind": bind_secondary, "knot": knot_secondary, "nsd": nsd_secondary}
