@@ -15,7 +15,7 @@ export const rich = (text) => String(text).split("`").map((part, index) => (inde
 export function facts(object) {
   const flat = Object.entries(object).flatMap(([name, value]) => (value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [[name, value]]));
   const kept = flat.filter(([, value]) => value !== "" && value !== null && value !== undefined);
-  const text = (value) => (typeof value === "string" ? rich(value) : Array.isArray(value) ? value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ") : JSON.stringify(value));
+  const text = (value) => (typeof value === "number" && value > 1e9 && value < 5e9 ? new Date(value * 1000).toISOString() : typeof value === "string" ? rich(value) : Array.isArray(value) ? value.map((one) => (typeof one === "object" ? JSON.stringify(one) : one)).join(", ") : JSON.stringify(value));
   return kept.length ? h("dl", { class: "facts" }, kept.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "mono" }, text(value))))) : null;
 }
 

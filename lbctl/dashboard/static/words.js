@@ -46,6 +46,17 @@ export function line(step) {
 
 const COMMAND = (text) => ({ command: text });
 
+const ON_ALERT = {
+  OldPrimaryReturned: (name, member, active) => [`On ${member}, so that clients with old answers cannot write there: \`failover client-connection disable\`, \`failover mode secondary\`; then sync it from ${active}.`],
+  TrafficOnUnpromoted: (name, member) => [`Promote ${member}, which has the traffic: \`failover mode primary\` there.`],
+  RolesSwappedOutside: (name) => ["If the exchange was meant, let lbctl follow:", `lbctl swap-roles ${name} --reason …`],
+  MassMoveHeld: (name) => ["Find the common cause of so many failures at once. Then:", `lbctl release ${name}`],
+  MaintenanceEnding: (name) => ["Not ready yet? Take more time:", `lbctl maintenance extend ${name} --for 1h --reason …`],
+  NotArmed: (name) => ["Automatic moves are still off. If you know better:", `lbctl ack ${name} --reason …`],
+  StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
+  UnknownMode: (name, member) => [`See what ${member} really says:`, `lbctl probe ${name}/${member}`],
+};
+
 // What helps now, most urgent first: sentences, each with the command to type.
 export function advice(shown, explained) {
   const name = shown.name;
@@ -63,6 +74,10 @@ export function advice(shown, explained) {
     partial: ["The ledger below names the place and its error.", ""],
   }[shown.state];
   if (text) says.push({ text: text[0], ...COMMAND(text[1]) });
+  for (const alert of shown.alerts || []) {
+    const told = ON_ALERT[alert.kind]?.(name, alert.member, shown.active);
+    if (told) says.push({ text: told[0], ...COMMAND(told[1] || "") });
+  }
   if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
   return says;
 }
@@ -71,6 +86,6 @@ function wayBack(shown, explained) {
   const resume = explained?.resume;
   const swap = { text: "Or keep traffic here and exchange the roles:", ...COMMAND(`lbctl swap-roles ${shown.name} --reason …`) };
   if (resume?.open) return [{ text: `The way back to ${shown.primary} is open:`, ...COMMAND(`lbctl resume ${shown.name}`) }, swap];
-  const lacks = resume ? `Resume still needs ${resume.opens} (${resume.rule}: ${resume.evidence}).` : "";
-  return [{ text: lacks || `The way back to ${shown.primary}:`, ...COMMAND(`lbctl resume ${shown.name} --drive`) }, swap];
+  const lacks = resume ? [{ text: `The way back to ${shown.primary} still needs ${resume.opens} (${resume.rule}: ${resume.evidence}).`, ...COMMAND("") }] : [];
+  return [...lacks, { text: "Where lbctl drives the Cores over SSH, it does all of that:", ...COMMAND(`lbctl resume ${shown.name} --drive`) }, swap];
 }
