@@ -37,6 +37,8 @@ GUARD_REST_S = 60.0
 GUARD_REST_MAX_S = 3600.0
 STALL = "stall"
 _BATCH = 64
+_GRAIN_S = 0.001
+"""uvloop rounds timers to whole milliseconds: a shorter wait would be none, and the loop would spin until the time has come."""
 _NEVER = float("inf")
 
 
@@ -171,7 +173,8 @@ class Monitor:
         if self._timer is not None:
             self._timer.cancel()
         self._wake = when
-        self._timer = self._loop.call_later(max(when - self._now(), 0), self._tick)
+        wait = when - self._now()
+        self._timer = self._loop.call_later(max(wait, _GRAIN_S) if wait > 0 else 0, self._tick)
 
     def _tick(self) -> None:
         """Starts what is due, a batch at a time, so that sockets are served in between."""
@@ -180,7 +183,7 @@ class Monitor:
         self._timer, self._wake = None, -_NEVER  # nothing arms the timer meanwhile
         heap = self._heap
         for _ in range(_BATCH):
-            if not heap or heap[0][0] > now:
+            if not heap or heap[0][0] > now + _GRAIN_S / 2:
                 break
             when, _, page = heapq.heappop(heap)
             if when == page.late_at:
@@ -211,7 +214,7 @@ class Monitor:
         settings = page.settings
         quick = page.fast or page.hurry
         step = self._step(settings.fast_interval_s if quick else settings.interval_s)
-        following = page.due + step if now - step < page.due <= now else now + step
+        following = page.due + step if now - step < page.due <= now + _GRAIN_S else now + step
         if page.forced:
             page.took_extra()
         page.forced = page.overdue = False

@@ -24,7 +24,7 @@ from lbctl.probes.tripwire import Tripwire
 from lbctl.probes.wire import Wire
 from lbctl.statuspage import Parsed
 
-KEPT_LOOKS_MAX = 20
+KEPT_LOOKS_MAX = 100
 PEEK_EVERY_S = 60.0
 LOCAL = "local"
 

@@ -64,8 +64,8 @@ CASES = {case.name: case for case in (
     Case("plain-10000", 10000, 1.0),
     Case("tls-200", 200, 1.0, tls=True),
     Case("tls-500", 500, 1.0, tls=True),
-    Case("tls-keep-5000", 5000, 1.0, tls=True, connection="keep", peer=False),
-    Case("tls-keep-12000", 9000, 0.72, tls=True, connection="keep", peer=False),
+    Case("tls-keep-4000", 800, 0.2, tls=True, connection="keep", peer=False),
+    Case("tls-keep-12000", 1200, 0.1, tls=True, connection="keep", peer=False),
     Case("memory-plain", 10000, 10.0, guarded=True),
     Case("memory-tls", 10000, 10.0, tls=True, guarded=True),
 )}
