@@ -36,6 +36,7 @@ from lbctl.controller.monitor import Monitor
 from lbctl.controller.supervisor import Heart
 from lbctl.dns.server import Server
 from lbctl.errors import ConfigError, LbctlError
+from lbctl.freshness import Watch
 from lbctl.metrics import Metrics
 from lbctl.model.commands import Code, Reply
 from lbctl.model.decision import Step
@@ -43,6 +44,7 @@ from lbctl.model.looks import ProbeResult
 from lbctl.notifiers.queue import NoticeQueue
 from lbctl.notifiers.words import from_step
 from lbctl.probes.engine import Engine
+from lbctl.runner import Runner
 
 ROUND_S = 20.0
 """How long READY waits for the first round of looks."""
@@ -82,7 +84,12 @@ class App:
         self.notices = NoticeQueue(wiring.notifiers_of(config.notify, self.clock), self.clock)
         self.controller.listen(self._tell)
         self.controller.watch_with(self.monitor, self._watch_canaries(config))
+        self.hands = wiring.hands_of(config.services.values(), self.clock)
+        self.runner = Runner(self.controller, self.hands, self.clock)
+        self.controller.listen(self.runner.heard)
+        self.freshness = Watch(self.controller, wiring.sources_of(config.services.values(), self.hands), self.clock)
         self.controller.supervisor.spawn("notices", self._run_notices, critical=False)
+        self.controller.supervisor.spawn("freshness", self.freshness.run, critical=False)
         await self.controller.start(self._watch)
         self.api = self._face(config)
         await self.api.start()
@@ -236,6 +243,8 @@ class App:
         refused = self.controller.refusals(charges, allow_switch=allow_switch, by=by)
         if not refused:
             self.config = new
+            self.hands = self.runner.hands = wiring.hands_of(new.services.values(), self.clock)
+            self.freshness.sources = wiring.sources_of(new.services.values(), self.hands)
         reply = await self.controller.reload(charges, allow_switch=allow_switch, by=by, taken_up=self._watch)
         if refused:
             return reply

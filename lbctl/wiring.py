@@ -5,8 +5,9 @@ The configuration has already been checked as a whole; what is still read here a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from lbctl.actuators import ACTUATORS, Surroundings
 from lbctl.actuators.base import Actuator
@@ -15,7 +16,9 @@ from lbctl.config.quantities import Endpoint as Wish
 from lbctl.config.tree import AuthoritativeConfig, BuiltActuator, BuiltService, Canary, Config, MonitorConfig, NotifyConfig, TsigConfig, ZoneConfig
 from lbctl.controller import CANARIES
 from lbctl.dns.settings import Endpoint, ServerSettings, TsigKey, ZoneSettings, tsig_key
+from lbctl.drive import Grip, Hand
 from lbctl.errors import ConfigError, Problem
+from lbctl.freshness import Source
 from lbctl.model.settings import ProbeSettings
 from lbctl.notifiers import NOTIFIERS, build
 from lbctl.notifiers.base import Notifier
@@ -99,6 +102,44 @@ def notifiers_of(ways: Iterable[NotifyConfig], clock: Clock) -> list[Notifier]:
         except (ValueError, TypeError, KeyError) as error:
             raise ConfigError([Problem("notify", f"notify[{number}]", str(error))]) from error
     return build(made, clock)
+
+
+# the Cores' own side
+
+
+def hands_of(services: Iterable[BuiltService], clock: Clock) -> dict[tuple[str, str], Hand]:
+    """A hand on every Core that has a `drive:`."""
+    return {
+        (service.settings.name, member): Hand(Grip(to.ssh.host, to.ssh.port, to.user, to.key_file, to.known_hosts_file), clock)
+        for service in services for member, to in service.drives.items()
+    }
+
+
+def sources_of(services: Iterable[BuiltService], hands: Mapping[tuple[str, str], Hand]) -> list[Source]:
+    """Who tells how old each member's copy is."""
+    return [
+        Source(name, member, spot.kind, spot.every_s, service.settings.member(member).syncs_from or _others(service, member),
+               _known_as(service), hands.get((name, member)), spot.file, spot.url or "")
+        for service in services for name in (service.settings.name,) for member, spot in service.freshness.items()
+    ]
+
+
+def _others(service: BuiltService, member: str) -> str:
+    """Whom a member without `syncs_from` can only have synced from: the other one of a pair."""
+    rest = [name for name in service.settings.names if name != member]
+    return rest[0] if len(rest) == 1 else ""
+
+
+def _known_as(service: BuiltService) -> dict[str, str]:
+    """What a Core may call its source, and the member that it means."""
+    found = {}
+    for member in service.settings.members:
+        spot, drive = service.targets.get(member.name), service.drives.get(member.name)
+        texts = [member.name, *(text for view in member.address.values() for text in view)]
+        texts += [urlsplit(spot.url).hostname or "", (spot.connect or "").rsplit(":", 1)[0]] if spot is not None else []
+        texts += [drive.ssh.host] if drive is not None else []
+        found.update({text: member.name for text in texts if text})
+    return found
 
 
 # what is looked at

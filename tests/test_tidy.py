@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "dns | mail",
         "probes | actuators | stores | notifiers",
         "controller | config | core | drive | logs | systemd",
-        "upgrade | readiness | replay | f5 | agent",
+        "freshness | runner | upgrade | readiness | replay | f5 | agent",
         "wiring",
         "api | dashboard | metrics",
         "app",

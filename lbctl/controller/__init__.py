@@ -186,6 +186,11 @@ class Controller:
         for name, loop in self._loops.items():
             yield Case(loop.settings, loop.state, now, self._tools.around.of(name, now))
 
+    def case(self, name: str) -> Case:
+        """One service as the policy sees it now; KeyError where it is not configured."""
+        loop, now = self._loops[name], self.clock.now()
+        return Case(loop.settings, loop.state, now, self._tools.around.of(name, now))
+
     def explain(self, name: str, to: str | None = None) -> dict[str, Any]:
         """Why traffic is where it is and what blocks a move; KeyError for an unknown service or member."""
         loop = self._loops[name]

@@ -79,6 +79,14 @@ class SyncUnknown:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionSeen:
+    """The software version that a member runs, as it says itself (G-UP: no sync between different ones)."""
+
+    member: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class DriveStep:
     """A step of an open run on the Cores has ended; `ok` None: started."""
 
@@ -121,6 +129,7 @@ Event: TypeAlias = (
     | Drifted
     | SyncSeen
     | SyncUnknown
+    | VersionSeen
     | DriveStep
     | SaveFailed
     | ClockStepped

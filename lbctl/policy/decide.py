@@ -103,6 +103,11 @@ def _sync_unknown(turn: Turn, event: heard.SyncUnknown) -> None:
     turn.set(members=seen.put(turn.state.members, event.member, sight))
 
 
+def _version_seen(turn: Turn, event: heard.VersionSeen) -> None:
+    if turn.state.versions.get(event.member) != event.version:
+        turn.set(versions=seen.put(turn.state.versions, event.member, event.version))
+
+
 def _save_failed(turn: Turn, event: heard.SaveFailed) -> None:
     turn.set(unsaved=event.detail)
 
@@ -124,6 +129,7 @@ TAKERS: dict[type[Any], Callable[[Turn, Any], None]] = {
     heard.Drifted: _drifted,
     heard.SyncSeen: _sync_seen,
     heard.SyncUnknown: _sync_unknown,
+    heard.VersionSeen: _version_seen,
     heard.DriveStep: runs.heard,
     heard.SaveFailed: _save_failed,
     heard.ClockStepped: _clock_stepped,

@@ -12,6 +12,7 @@ from lbctl.model.commands import Abort, Code, UpgradeStart, UpgradeStep
 from lbctl.model.events import DriveStep
 from lbctl.model.state import Maintenance, Run, State
 from lbctl.policy import moves
+from lbctl.policy.case import Case
 from lbctl.policy.turn import Turn
 
 
@@ -72,6 +73,12 @@ def may_go_on(state: State) -> RunStep | None:
     if run is None or state.driving != run.id or run.failed or run.doing:
         return None
     return next_step(run)
+
+
+def roles_seen(case: Case) -> bool:
+    """Both pages say what the run has brought about: the target serves as Primary, the source is a Standby."""
+    run = case.saved.run
+    return run is not None and case.serves(run.target) and case.primary(run.target) and case.standby(run.source)
 
 
 def promote(turn: Turn, target: str, by: str) -> None:
@@ -189,4 +196,4 @@ def end_upgrade_step(turn: Turn, command: UpgradeStep) -> None:
     turn.answer(Code.DONE, f"step {command.step} is done")
 
 
-__all__ = ["RESTORE_STEPS", "RETURN_STEPS", "may_go_on", "next_step", "steps"]
+__all__ = ["RESTORE_STEPS", "RETURN_STEPS", "may_go_on", "next_step", "roles_seen", "steps"]

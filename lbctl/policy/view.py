@@ -128,6 +128,7 @@ def _member(case: Case, name: str) -> dict[str, Any]:
         "approval": "manual" if case.member(name).manual_approval else "auto",
         "synced_at": stamp(sight.sync_completed),
         "sync_age_s": None if sight.sync_started is None else round(case.now - sight.sync_started, 1),
+        "version": case.state.versions.get(name),
         "clock_skew_s": skew,
         "certificate_ends": stamp(ends),
         "monitors": {page: _monitor(case, name, page) for page in case.settings.monitor.pages},

@@ -1,0 +1,115 @@
+"""How old is a standby's copy? (H1, SEMANTICS sections 2 and 3): asked of the Core itself, of a file, or of a document on the web.
+
+A page that says Standby says nothing of its last sync. Each source tells from whom the last good sync came and when it started, or why that
+cannot be told; the policy draws the conclusions. A kind is a function and a row in `SOURCES`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from lbctl.clock import Clock
+from lbctl.controller import Controller
+from lbctl.controller.supervisor import Heart
+from lbctl.drive import Hand, HandError
+from lbctl.model.events import Event, SyncSeen, SyncUnknown, VersionSeen
+
+READ_S = 30.0
+DOCUMENT_MAX = 64 * 1024
+TICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One member's source. `names` maps what a Core calls its source (a host, a name) to the member; `partner` is whom it syncs from by the file."""
+
+    service: str
+    member: str
+    kind: str
+    every_s: float
+    partner: str
+    names: Mapping[str, str]
+    hand: Hand | None = None
+    file: Path | None = None
+    url: str = ""
+
+
+async def read(source: Source) -> list[Event]:
+    """What the source tells now. Never raises: what cannot be told is told as that."""
+    try:
+        async with asyncio.timeout(READ_S):
+            return await SOURCES[source.kind](source)
+    except TimeoutError:
+        return [SyncUnknown(source.member, f"{source.kind}: no answer within {READ_S:g} s")]
+    except (HandError, OSError, ValueError, KeyError, TypeError, aiohttp.ClientError) as error:
+        return [SyncUnknown(source.member, f"{source.kind}: {error or type(error).__name__}")]
+
+
+async def _ssh(source: Source) -> list[Event]:
+    """Last Sync Status over the Core's command line, and its version on the way."""
+    assert source.hand is not None, "config has checked that a drive is configured"
+    status = await source.hand.status()
+    told: list[Event] = [VersionSeen(source.member, status.version)]
+    copy = status.copy_of
+    if copy is None:
+        return [*told, SyncUnknown(source.member, f"{source.member} has never finished a sync")]
+    return [*told, SyncSeen(source.member, source.names.get(copy["source"], copy["source"]), copy["started"], copy["applied"])]
+
+
+async def _file(source: Source) -> list[Event]:
+    """A file whose time is that of the last good sync (a script's `touch`)."""
+    assert source.file is not None, "config has checked that a file is named"
+    at = (await asyncio.to_thread(source.file.stat)).st_mtime
+    return [SyncSeen(source.member, source.partner, at, at)]
+
+
+async def _url(source: Source) -> list[Event]:
+    """A JSON object: `{"source": …, "started": UTC seconds, "completed": UTC seconds}`; `source` may be left out."""
+    timeout = aiohttp.ClientTimeout(total=READ_S)
+    async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session, session.get(source.url, allow_redirects=False) as response:
+        if response.status != 200:
+            raise ValueError(f"answered {response.status}")
+        document: Any = json.loads(await response.content.read(DOCUMENT_MAX))
+    partner = str(document.get("source", source.partner))
+    return [SyncSeen(source.member, source.names.get(partner, partner), float(document["started"]), float(document["completed"]))]
+
+
+SOURCES: dict[str, Callable[[Source], Awaitable[list[Event]]]] = {"ssh": _ssh, "file": _file, "url": _url}
+
+
+class Watch:
+    """Reads every source on its interval, one after the other being late for none: each has a task of its own while it is read."""
+
+    def __init__(self, controller: Controller, sources: list[Source], clock: Clock) -> None:
+        self.sources = sources
+        self._controller = controller
+        self._clock = clock
+        self._due: dict[tuple[str, str], float] = {}
+        self._reading: set[tuple[str, str]] = set()
+
+    async def run(self, heart: Heart) -> None:
+        """For ever."""
+        while True:
+            heart.beat()
+            now = self._clock.now()
+            for source in self.sources:
+                key = (source.service, source.member)
+                if key not in self._reading and self._due.get(key, now) <= now:
+                    self._reading.add(key)
+                    self._due[key] = now + source.every_s
+                    self._controller.supervisor.task(f"freshness {source.member}", self._read(source))
+            await self._clock.sleep(min(TICK_S, min((s.every_s for s in self.sources), default=TICK_S)))
+
+    async def _read(self, source: Source) -> None:
+        try:
+            for event in await read(source):
+                self._controller.post(source.service, event)
+        finally:
+            self._reading.discard((source.service, source.member))
