@@ -26,6 +26,9 @@ class Change:
     moves: bool = False
     restart: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.service}: {self.text}" if self.service else self.text
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -43,10 +46,13 @@ class Plan:
         return any(change.restart for change in self.changes)
 
     def object(self) -> dict[str, Any]:
-        """The same for machines."""
+        """What the API gives: sentences (`changes`; those that move traffic again in `moves`; `publishes`), and the same in parts (`details`)."""
         return {
+            "changes": [str(change) for change in self.changes],
+            "moves": [str(change) for change in self.changes if change.moves],
+            "publishes": [f"{name}: {_listed(addresses)}" for name, addresses in self.published.items()],
             "moves_traffic": self.moves_traffic, "needs_restart": self.needs_restart,
-            "changes": [asdict(change) for change in self.changes],
+            "details": [asdict(change) for change in self.changes],
             "published": {name: list(addresses) if addresses is not None else None for name, addresses in self.published.items()},
         }
 

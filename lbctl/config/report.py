@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from lbctl.config.audit import Audit, Finding, ServiceAudit, Severity
 from lbctl.config.build import build
+from lbctl.config.drift import drift
 from lbctl.config.load import load
 from lbctl.config.practices import audit
 from lbctl.errors import ConfigError, Problem
@@ -51,9 +52,11 @@ class Checked:
 def checked(file: Path, environ: Mapping[str, str] | None = None) -> Checked:
     """Validates a file and judges it; never raises for what stands in it."""
     try:
-        return Checked(file, [], audit(build(load(file, environ))))
+        config = build(load(file, environ))
     except ConfigError as error:
         return Checked(file, error.problems, None)
+    found = audit(config)
+    return Checked(file, [], replace(found, findings=(*found.findings, *drift(config))))
 
 
 def _service_object(row: ServiceAudit) -> dict[str, Any]:

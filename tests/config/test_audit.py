@@ -159,6 +159,17 @@ def test_every_sample_configuration_passes_its_own_audit_g_sc(tmp_path: Path, na
     assert result.code is Code.DONE, [str(problem) for problem in result.problems]
 
 
+def test_the_alternative_that_a_sample_only_shows_is_valid_too_g_sc3(tmp_path: Path) -> None:
+    text = (CONFIGS / "datacenter-cores-and-sentries.yaml").read_text()
+    begin, end = text.index("  sentry:\n"), text.index("  # The same two")
+    shown = text[end:].split("\n", 1)[1].replace("  # ", "  ")
+    file = tmp_path / "lbctl.yaml"
+    file.write_text(text[:begin] + shown)
+    result = checked(file, {})
+    assert result.code is Code.DONE, [str(problem) for problem in result.problems]
+    assert read(file, {}).services["sentry"].settings.follows == "core"
+
+
 def test_the_report_is_one_object_for_people_and_machines(tmp_path: Path) -> None:
     result = checked(written(tmp_path, PERFECT.replace("ttl: 30", "ttl: 300")), {})
     made = json.loads(json.dumps(result.object(), allow_nan=False))

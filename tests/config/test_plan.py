@@ -116,4 +116,7 @@ def test_drift_between_saved_roles_and_the_file_is_told_with_the_edit_g_lb5(tmp_
 def test_the_plan_is_an_object_for_machines(tmp_path: Path) -> None:
     found = planned(tmp_path, "ttl: 30", "ttl: 60").object()
     assert found["moves_traffic"] is False
+    assert found["changes"] == ["core: authoritative:core.gtm.example.com: ttl_s 30 -> 60"]
+    assert found["moves"] == []
+    assert "authoritative:core.gtm.example.com: 192.0.2.10" in found["publishes"]
     assert found["published"]["authoritative:sentry.gtm.example.com"] == ["192.0.2.20", "192.0.2.21"]
