@@ -136,5 +136,5 @@ def logs(modules: Sequence[str], chosen: str, lines: Sequence[str]) -> Html:
         row("View Module Logs", select("module", names, chosen), for_="module"),
         tag("div", tag("button", "Apply", type="submit", class_="main"), class_="bar"), method="get", action=f"{ROOT}/logs",
     )
-    body = tag("pre", "\n".join(lines), id="log", tabindex=0) if lines else tag("p", "This module has written nothing yet.", class_="empty")
+    body = tag("pre", "\n".join(lines), id="module-log", tabindex=0) if lines else tag("p", "This module has written nothing yet.", class_="empty")
     return join((section("MICS", pick), section(chosen, body)))
