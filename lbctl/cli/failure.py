@@ -33,20 +33,24 @@ class Failure(click.ClickException):
             return
         word = _WORDS.get(self.exit_code, "error")
         rule = self.problem.get("rule")
-        head = f"lbctl: {word} by {rule}: " if rule else f"lbctl: {word}: "
+        head = f"lbctl: {word} by {rule}: " if rule and f"refused by {rule}" not in self.message else "lbctl: " if rule else f"lbctl: {word}: "
         click.echo(head + clean(self.message), err=True)
-        for line in _evidence(self.problem.get("evidence")):
+        for line in _evidence(self.problem.get("evidence"), rule):
             click.echo(f"  {clean(line)}", err=True)
 
 
-def _evidence(evidence: Any) -> Iterator[str]:
-    if isinstance(evidence, Mapping):
-        for key, value in evidence.items():
-            if isinstance(value, list):
-                yield f"{key}:"
-                yield from (f"  {_row(item)}" for item in value)
-            else:
-                yield f"{key}: {_row(value)}"
+def _evidence(evidence: Any, told: Any) -> Iterator[str]:
+    """What was seen, without the rule that the message has told already."""
+    if not isinstance(evidence, Mapping):
+        return
+    for key, value in evidence.items():
+        if isinstance(value, Mapping):
+            yield from (f"also {name}: {seen}" for name, seen in value.items() if name != told)
+        elif isinstance(value, list):
+            yield f"{key}:"
+            yield from (f"  {_row(item)}" for item in value)
+        else:
+            yield f"{key}: {_row(value)}"
 
 
 def _row(item: Any) -> str:

@@ -12,14 +12,15 @@ import click
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.options import Globals, verb
-from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, columns, dumps, emit, moment, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, columns, dumps, emit, folded, moment, paint
 
 Event = Mapping[str, Any]
 
-ROUTINE = frozenset({"look", "applied", "verified", "apply-failed", "saved", "started", "clock-stepped"})
+ROUTINE = frozenset({"look", "applied", "read-back", "verified", "apply-failed", "saved", "started", "clock-stepped"})
 """Kinds that `history` leaves out: they are the evidence, not the decision; stages are read from them."""
 
-_COLOURS = {"moved": BAD, "cancelled": BAD, "would-failover": ATTENTION, "uninitialised": BAD, "promoted": GOOD, "verified": GOOD}
+STAGES = {"applied": "written", "read-back": "seen from outside"}
+_COLOURS = {"moved": BAD, "cancelled": BAD, "would-failover": ATTENTION, "uninitialised": BAD, "promoted": GOOD}
 PAGE = 1000
 
 
@@ -56,8 +57,8 @@ def timings(found: Iterable[Event]) -> dict[tuple[str, int], dict[str, float]]:
         at = moment(event["at"]) or 0.0
         if event["kind"] == "moved":
             moved[key], stages[key] = at, {}
-        elif key in moved and event["kind"] in ("applied", "verified"):
-            stages[key][event["kind"]] = round(max(at - moved[key], 0.0), 3)
+        elif key in moved and event["kind"] in STAGES:
+            stages[key][STAGES[event["kind"]]] = round(max(at - moved[key], 0.0), 3)
     return stages
 
 
@@ -70,8 +71,9 @@ def told(events: Sequence[Event]) -> list[str]:
         if date != day:
             lines.append(paint(date, QUIET))
             day = date
-        lines.append(f"{paint(time, QUIET)}  {paint(event['service'], STRONG)}  {_text(event)}")
-        lines += [f"{' ' * len(time)}    {line}" for line in _below(event)]
+        lines += folded(f"{paint(time, QUIET)}  {paint(event['service'], STRONG)}  {_text(event)}", len(time) + 4)
+        for line in _below(event):
+            lines += folded(f"{' ' * (len(time) + 4)}{line}", len(time) + 6)
     return lines
 
 
@@ -82,14 +84,20 @@ def _when(event: Event) -> tuple[str, str]:
 
 def _text(event: Event) -> str:
     kind = event["kind"]
-    text = paint(clean(event["text"]), _COLOURS.get(kind, ATTENTION if event["data"].get("page") else ""))
+    colour = QUIET if kind.endswith("-over") else _COLOURS.get(kind, ATTENTION if event["data"].get("page") else "")
+    text = paint(clean(event["text"]), colour)
     return text + (paint(f"  by {clean(event['by'])}", QUIET) if event["by"] and event["by"] != "lbctl" else "")
 
 
 def _below(event: Event) -> Iterator[str]:
+    """What stands under a decision: its evidence, unless the sentence has told it, and how long each stage took."""
     evidence = event["data"].get("evidence")
-    if isinstance(evidence, Mapping):
-        rows = [(paint(str(key), QUIET), clean(_plain(value))) for key, value in evidence.items() if key not in ("source", "trigger", "epoch")]
+    if isinstance(evidence, Mapping) and event["kind"] == "moved":
+        rules = evidence.get("rules")
+        if rules:
+            yield paint(f"all {len(rules)} rules held; -o json has what each rested on", QUIET)
+    elif isinstance(evidence, Mapping):
+        rows = [(paint(str(key), QUIET), clean(_plain(value))) for key, value in evidence.items() if key != "rules"]
         yield from columns(row for row in rows if row[1])
     stages = event.get("stages")
     if stages:

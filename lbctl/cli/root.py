@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "core": ("core", "The reference Core: serve, ssh, fault, …"),
     "import-f5": ("f5", "Make a configuration of a bigip_gtm.conf."),
     "token": ("token", "Who may call over TCP: create, list, revoke."),
+    "demo": ("demo", "A failover of two reference Cores on this machine."),
     "version": ("version", "Which lbctl this is."),
 }
 

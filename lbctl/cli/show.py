@@ -66,6 +66,23 @@ def columns(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: 
     return [indent + "  ".join([*cells, line[-1]]).rstrip() for cells, line in zip(padded, lines, strict=True)]
 
 
+def folded(line: str, indent: int) -> list[str]:
+    """Broken at words to the terminal's width, with the rest indented; whole where nobody looks (a pipe, a file)."""
+    if not sys.stdout.isatty():
+        return [line]
+    room = os.get_terminal_size(sys.stdout.fileno()).columns
+    if width(line) <= room or room < indent + 30:
+        return [line]
+    lines, now = [], ""
+    for word in re.split(r"(?<=\S) ", line):
+        if now and width(now) + 1 + width(word) > room:
+            lines.append(now)
+            now = " " * indent + word
+        else:
+            now = f"{now} {word}" if now else word
+    return [*lines, now]
+
+
 def moment(text: str | None) -> float | None:
     """UTC seconds of the API's time; None stays None."""
     return None if not text else datetime.fromisoformat(text).timestamp()

@@ -20,9 +20,9 @@ def write(terminal: Terminal, kind: str, text: str, after: float = 0.0, epoch: i
 def failover(terminal: Terminal) -> None:
     write(terminal, "look", "core-a status: failed (refused)", epoch=7)
     write(terminal, "moved", "failover: traffic of core moves from core-a to core-b: core-a is down", 0.0, page=True,
-          evidence={"source": "core-a", "active-down": "core-a status: refused, 3 looks in a row", "candidate-standby": "core-b: OK (Mode: Standby)"})
+          evidence={"source": "core-a", "rules": {"active-down": "core-a status: refused", "candidate-standby": "core-b: OK (Mode: Standby)"}})
     write(terminal, "applied", "authoritative:core took epoch 8", 0.004)
-    write(terminal, "verified", "authoritative:core shows epoch 8 everywhere", 0.012)
+    write(terminal, "read-back", "authoritative:core shows epoch 8 everywhere", 0.012)
     write(terminal, "command", "Resume: refused", 5, by="otto", code=3, rule="re-synced")
     write(terminal, "command", "SetHold: done", 6, by="otto", code=0)
 
@@ -32,8 +32,8 @@ def test_history_tells_decisions_with_evidence_and_stages(terminal: Terminal) ->
     lines = terminal.type("history", "core").stdout.splitlines()
     assert lines[0] == "2027-01-15" and "traffic of core moves from core-a to core-b" in lines[1]
     text = "\n".join(lines)
-    assert "active-down        core-a status: refused, 3 looks in a row" in text
-    assert "epoch 8: applied after 0.004 s, verified after 0.012 s" in text
+    assert "all 2 rules held" in text
+    assert "epoch 8: written after 0.004 s, seen from outside after 0.012 s" in text
     assert "Resume: refused  by otto" in text and "SetHold" not in text and "shows epoch" not in text
 
 
