@@ -47,3 +47,12 @@ def test_sockets_are_refused() -> None:
 
     with pytest.raises(RuntimeError, match="no sockets"):
         virtual.run(story())
+
+
+def test_going_round_at_one_instant_is_an_error() -> None:
+    async def story() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    with pytest.raises(virtual.Livelock):
+        virtual.run(story())

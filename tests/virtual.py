@@ -23,6 +23,14 @@ class Deadlock(RuntimeError):
     """Every task waits and no timer is left."""
 
 
+class Livelock(RuntimeError):
+    """Something goes round and round while time stands still."""
+
+
+TURNS_MAX = 200_000
+"""Turns of the loop at one instant."""
+
+
 class _Jumping(selectors.BaseSelector):
     """Polls the loop's own wake-up pipe and jumps over waiting."""
 
@@ -30,6 +38,7 @@ class _Jumping(selectors.BaseSelector):
         self._real = selectors.DefaultSelector()
         self.now = 0.0
         self.outside = 0
+        self._turns = 0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         if self._real.get_map():
@@ -47,7 +56,12 @@ class _Jumping(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout == 0 and not self.outside:
+            self._turns += 1
+            if self._turns > TURNS_MAX:
+                self._turns = 0
+                raise Livelock("time stands still")
             return []
+        self._turns = 0
         if self.outside or timeout is None:
             ready = self._real.select(0 if timeout is not None and timeout <= 0 else 5 if self.outside else 0)
             if ready or self.outside:

@@ -36,6 +36,8 @@ from lbctl.policy.invariants import check
 
 _STORE_AGAIN_S = 5.0
 """How often a store that failed is tried anew while nothing else wants saving."""
+_NEWS_S = 0.25
+"""When to judge again where newer events were waiting; they are judged before that."""
 _OVERTAKEN_MAX = 5
 
 Waiter = asyncio.Future[Reply]
@@ -113,7 +115,7 @@ class ServiceLoop:
         now = tools.clock.now()
         around = tools.around.of(self.settings.name, now)
         if len(self._inbox):
-            around = replace(around, mass="wait", mass_at=now)
+            around = replace(around, mass="wait", mass_at=now + _NEWS_S)
         decision = policy.decide(self.settings, before, event, now, around)
         check(self.settings, before, decision, event, now)
         steps = steps_of(before, decision, event, now)
@@ -188,6 +190,8 @@ class ServiceLoop:
             self._tools.moved(self.settings, state.saved.active)
         for member, page in decision.looks:
             self._tools.eyes.look_now(self.settings.name, member, page)
+        if isinstance(event, Command) and decision.wake_at is not None and decision.wake_at <= now:
+            self._inbox.put(Tick())
         if isinstance(event, (Applied, Verified)):
             self._follow(event, now)
         _answer(future, decision.reply)

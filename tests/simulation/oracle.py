@@ -137,7 +137,8 @@ class Oracle:
             raise WrongMove("moved while not armed")
         if self.moved_itself is not None and now - self.moved_itself < self.settings.lockout_s:
             raise WrongMove(f"two automatic moves within {now - self.moved_itself:.1f} s")
-        claim = [n for n in self.settings.names if n not in (source, *before.latched) and self._says_primary(n, now)]
+        claim = [n for n in self.settings.names if n not in (source, *before.latched) and self._says_primary(n, now)
+                 and before.syncs_from.get(n, self.settings.member(n).syncs_from) in (None, source)]
         if claim:
             raise WrongMove(f"moved while {', '.join(claim)} says Primary")
 

@@ -14,7 +14,7 @@ from tests.simulation.oracle import WrongMove
 from tests.simulation.world import World
 from tests.virtual import VirtualLoop
 
-CALM_S, PLAY_S, END_S = 5.0, 26.0, 14.0
+CALM_S, PLAY_S, END_S = 4.0, 14.0, 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def tell(seed: int, loop: VirtualLoop, *, verbose: bool = False, plant: object =
 
 
 async def _story(seed: int, loop: VirtualLoop, verbose: bool, plant: object) -> Told:
-    names = ["core"] if seed % 40 else [f"core{'x' * n}" for n in range(6)]
+    names = ["core"] if seed % 100 else [f"core{'x' * n}" for n in range(6)]
     world = World(seed, loop, names)
     world.verbose = verbose
     if callable(plant):

@@ -29,7 +29,7 @@ PACE = Pace(limit_s=2.0, settle_s=1.0, drift_s=10.0, pause_s=0.2, pause_max_s=2.
 
 def service(name: str, dice: Random) -> ServiceSettings:
     """A pair, sometimes with a third member in another site; short times, so that much happens in a minute."""
-    probe = ProbeSettings("sim", 2.0, 0.5, 1.0, 2, 2, 10, dice.choice((0.0, 4.0)))
+    probe = ProbeSettings("sim", 2.5, 0.6, 1.0, 2, 2, 10, dice.choice((0.0, 4.0)))
     members = [MemberSettings("a", Role.PRIMARY, {"": (f"192.0.2.{len(name)}",)}, probe),
                MemberSettings("b", Role.SECONDARY, {"": (f"198.51.100.{len(name)}",)}, probe, syncs_from="a")]
     if dice.random() < 0.2:
