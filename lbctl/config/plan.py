@@ -71,7 +71,7 @@ def plan(old: Config, new: Config, saved: Mapping[str, Saved]) -> Plan:
             ids = ", ".join(after.settings.actuators) or "nothing"
             changes.append(Change(name, "added", f"new service; it adopts what is published and writes {ids}"))
     published = {
-        actuator.id: _published(service, actuator, saved.get(name, Saved(name)).active)
+        actuator.id: _published(service, actuator, saved.get(name, Saved(name)))
         for name, service in new.services.items() for actuator in service.actuators
     }
     return Plan(tuple(changes), published)
@@ -130,18 +130,19 @@ def _answers(name: str, old: BuiltService, new: BuiltService, saved: Saved) -> I
             text = "is no longer answered" if gone else "keeps what it shows; nobody maintains it any more"
             yield Change(name, "actuator", f"{actuator.id} {text}", moves=gone)
             continue
-        before, then = _published(old, actuator, saved.active), _published(new, successor, saved.active)
+        before, then = _published(old, actuator, saved), _published(new, successor, saved)
         if before != then and (saved.active or new.settings.kind == "pool"):
             yield Change(name, "answer", f"{actuator.id}: {_listed(before)} -> {_listed(then)}", moves=True)
         if actuator.settings != successor.settings:
             yield Change(name, "actuator", f"{actuator.id}: {_difference(actuator.settings, successor.settings)}")
     for actuator in after.values():
-        yield Change(name, "actuator", f"{actuator.id} is written too: {_listed(_published(new, actuator, saved.active))}")
+        yield Change(name, "actuator", f"{actuator.id} is written too: {_listed(_published(new, actuator, saved))}")
 
 
-def _published(service: BuiltService, actuator: BuiltActuator, active: str | None) -> tuple[str, ...] | None:
-    """What an actuator shows for the member that is active now: for a pool, all that may be in the answer."""
-    members = service.settings.members if service.settings.kind == "pool" else [m for m in service.settings.members if m.name == active]
+def _published(service: BuiltService, actuator: BuiltActuator, saved: Saved) -> tuple[str, ...] | None:
+    """What an actuator shows for the member that is active now; for a pool, for all that answer now."""
+    answering = (saved.answering or service.settings.names) if service.settings.kind == "pool" else (saved.active,)
+    members = [member for member in service.settings.members if member.name in answering]
     views = [member.address.get(actuator.view) or member.address.get("") or () for member in members]
     return tuple(sorted(address for view in views for address in view)) or None
 

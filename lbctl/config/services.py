@@ -188,7 +188,7 @@ class Service(Rules):
     kind: Literal["failover", "pool"] = "failover"
     """`failover`: one active member; `pool`: every healthy member answers."""
     minimum_share: Share = 0.5
-    """Pool: below this share of healthy members all of them answer."""
+    """Pool: where fewer are healthy, those that answered last fill up to this share; the answer is never empty."""
     monitor: Annotated[Monitor, BeforeValidator(_monitor, json_schema_input_type=Literal["core"] | Monitor)] = Monitor(core=CoreMonitor())
     """`core`, or a monitor of its own."""
     automation: Literal["on", "observe"] = "on"

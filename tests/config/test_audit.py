@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def test_every_sample_configuration_passes_its_own_audit_g_sc(tmp_path: Path, na
 def test_the_alternative_that_a_sample_only_shows_is_valid_too_g_sc3(tmp_path: Path) -> None:
     text = (CONFIGS / "datacenter-cores-and-sentries.yaml").read_text()
     begin, end = text.index("  sentry:\n"), text.index("  # The same two")
-    shown = text[end:].split("\n", 1)[1].replace("  # ", "  ")
+    shown = re.sub(r"^  # ", "  ", text[end:].split("\n", 1)[1], flags=re.MULTILINE)
     file = tmp_path / "lbctl.yaml"
     file.write_text(text[:begin] + shown)
     result = checked(file, {})

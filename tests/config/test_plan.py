@@ -120,3 +120,9 @@ def test_the_plan_is_an_object_for_machines(tmp_path: Path) -> None:
     assert found["moves"] == []
     assert "authoritative:core.gtm.example.com: 192.0.2.10" in found["publishes"]
     assert found["published"]["authoritative:sentry.gtm.example.com"] == ["192.0.2.20", "192.0.2.21"]
+
+
+def test_a_pool_member_that_does_not_answer_moves_nothing(tmp_path: Path) -> None:
+    saved = {"sentry": Saved("sentry", answering=("x",))}
+    assert not planned(tmp_path, "address: 192.0.2.21}", "address: 192.0.2.29}", saved=saved).moves_traffic
+    assert planned(tmp_path, "address: 192.0.2.20}", "address: 192.0.2.29}", saved=saved).moves_traffic
