@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import signal
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,8 @@ class App:
         self.lease = FileLease(config.controller.state)
         self.lease.acquire()
         if config.authoritative is not None:
-            self.dns = Server(wiring.server_settings(config, config.authoritative), self.clock)
+            passed = systemd.passed_sockets().get("dns", ())
+            self.dns = Server(wiring.server_settings(config, config.authoritative), self.clock, passed=passed)
             await self.dns.start()
         self.engine = Engine(self.clock)
         charges = [self._charge(config, name) for name in config.services]
@@ -221,6 +223,10 @@ class App:
 
     def _plan(self, new: Config) -> Plan:
         return plan(self.config, new, self.controller.saved())
+
+    async def notify_test(self, by: str) -> list[dict[str, Any]]:
+        """A test notice through every configured way, past what waits; how each ended."""
+        return [asdict(delivery) for delivery in await self.notices.test(by)]
 
     async def reload(self, by: str, *, allow_switch: bool = False) -> Reply:
         """Validate, plan, apply the file; refused where it would move traffic, unless allowed (H37). Raises `ConfigError`."""

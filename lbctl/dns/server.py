@@ -43,8 +43,10 @@ class Statistics:
 class Server:
     """Serves the zones of `settings` from `start()` to `close()`; `register` says what. All methods belong to the event loop's thread."""
 
-    def __init__(self, settings: ServerSettings, clock: Clock) -> None:
+    def __init__(self, settings: ServerSettings, clock: Clock, *, passed: Iterable[socket.socket] = ()) -> None:
+        """`passed`: sockets that somebody holds for us over a restart (systemd); each is used for the address that it is bound to."""
         self.settings = settings
+        self._passed = list(passed)
         self.endpoints: tuple[Endpoint, ...] = ()
         self.clock = clock
         self._responder = Responder()
@@ -77,12 +79,14 @@ class Server:
     async def close(self) -> None:
         """Stops answering and writes the copy. Changes nothing of what is published."""
         loop = asyncio.get_running_loop()
+        for sock in self._passed:
+            sock.close()
         for sock in self._sockets:
             loop.remove_reader(sock.fileno())
             sock.close()
         for stream in self._streams:
             await stream.close()
-        self._started, self._sockets, self._streams = False, [], []
+        self._started, self._sockets, self._streams, self._passed = False, [], [], []
         await self.notifier.close()
         await self.register.close()
 
@@ -105,11 +109,11 @@ class Server:
     async def _listen(self, wish: Endpoint) -> None:
         """One address. With port 0 the UDP port that was given may be taken for TCP: then another is tried."""
         for attempt in range(20):
-            sock = _udp_socket(wish)
+            sock = self._given(wish, socket.SOCK_DGRAM) or _udp_socket(wish)
             place = Endpoint(wish.host, sock.getsockname()[1])
             stream = StreamServer(self._source, self.settings.tcp_connections_max, self.settings.tcp_idle_s)
             try:
-                await stream.start(place)
+                await stream.start(place, self._given(wish, socket.SOCK_STREAM))
             except OSError:
                 sock.close()
                 if wish.port or attempt == 19:
@@ -120,6 +124,15 @@ class Server:
             self.endpoints += (place,)
             asyncio.get_running_loop().add_reader(sock.fileno(), self._reader(sock))
             return
+
+    def _given(self, wish: Endpoint, kind: socket.SocketKind) -> socket.socket | None:
+        """The passed socket that is bound to this address, if there is one."""
+        for sock in self._passed:
+            if sock.type == kind and sock.getsockname()[:2] == (wish.host, wish.port):
+                self._passed.remove(sock)
+                sock.setblocking(False)
+                return sock
+        return None
 
     def _reader(self, sock: socket.socket) -> Callable[[], None]:
         responder, templates, answer = self._responder, self._responder.templates, self._source.datagram

@@ -8,6 +8,7 @@ does not count as activity; a full house makes room by closing the connection th
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from typing import Protocol, cast
 
@@ -35,9 +36,13 @@ class StreamServer:
         self._connections_max = connections_max
         self._server: asyncio.Server | None = None
 
-    async def start(self, place: Endpoint) -> None:
-        """Binds; OSError where the port is taken."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: Connection(self), place.host, place.port)
+    async def start(self, place: Endpoint, passed: socket.socket | None = None) -> None:
+        """Binds, or takes a socket that is bound already; OSError where the port is taken."""
+        loop = asyncio.get_running_loop()
+        if passed is not None:
+            self._server = await loop.create_server(lambda: Connection(self), sock=passed)
+        else:
+            self._server = await loop.create_server(lambda: Connection(self), place.host, place.port)
 
     async def close(self) -> None:
         """Closes the listener and every connection."""
