@@ -72,8 +72,12 @@ class Database:
         return await self.file.read(_origin)
 
     def snapshot(self) -> Snapshot:
-        """A frozen view for one sync. The caller closes it."""
+        """A frozen view for one sync. Waits for the file: not for the event loop's thread. The caller closes it."""
         return Snapshot(self.path)
+
+    def writer(self) -> SqliteFile:
+        """A connection of its own for one large transaction, beside which the others go on reading. As `snapshot`."""
+        return SqliteFile(self.path)
 
     def close(self) -> None:
         self.file.close()

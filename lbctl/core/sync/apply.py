@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -40,15 +40,23 @@ class Received:
     sums: Mapping[str, Mapping[int, BucketSum]]
 
 
-def apply(connection: sqlite3.Connection, received: Received, origin: Origin, stop: threading.Event) -> None:
-    """One transaction. Raises ApplyError, WireError, OSError or sqlite3.Error, and then nothing has happened; `stop` ends it early."""
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """What the one who waits holds of the thread: `stop` ends the work early, `progress` is told how many rows are written so far."""
+
+    stop: threading.Event
+    progress: Callable[[int], None]
+
+
+def apply(connection: sqlite3.Connection, received: Received, origin: Origin, hand: Hand) -> None:
+    """One transaction. Raises ApplyError, WireError, OSError or sqlite3.Error, and then nothing has happened."""
     with roomy(connection, CACHE_KIB):
-        transaction(connection, lambda _: _become(connection, received, origin, stop))
+        transaction(connection, lambda _: _become(connection, received, origin, hand))
 
 
-def _become(connection: sqlite3.Connection, received: Received, origin: Origin, stop: threading.Event) -> None:
+def _become(connection: sqlite3.Connection, received: Received, origin: Origin, hand: Hand) -> None:
     with received.spool.open("rb") as file:
-        digest = _replay(connection, file, stop)
+        digest = _replay(connection, file, hand)
     if digest != received.sha256:
         raise ApplyError("the checksum of what was received is not the one that the source sent")
     for name, theirs in received.sums.items():
@@ -56,14 +64,16 @@ def _become(connection: sqlite3.Connection, received: Received, origin: Origin, 
     put_origin(connection, origin)
 
 
-def _replay(connection: sqlite3.Connection, file: BinaryIO, stop: threading.Event) -> str:
-    digest = hashlib.sha256()
+def _replay(connection: sqlite3.Connection, file: BinaryIO, hand: Hand) -> str:
+    digest, done = hashlib.sha256(), 0
     while (frame := wire.read_file(file)) is not None:
-        if stop.is_set():
+        if hand.stop.is_set():
             raise ApplyError("stopped before the new copy was complete")
+        _replay_frame(connection, frame)
         if frame.kind == "rows":
             digest.update(frame.packed)
-        _replay_frame(connection, frame)
+            done += int(frame.header["rows"])
+            hand.progress(done)
     return digest.hexdigest()
 
 

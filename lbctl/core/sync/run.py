@@ -17,12 +17,12 @@ import asyncssh
 from lbctl.core.database import Database, Origin
 from lbctl.core.facts import Facts
 from lbctl.core.sync import COMMAND, wire
-from lbctl.core.sync.apply import Received, apply
+from lbctl.core.sync.apply import Hand, Received, apply
 from lbctl.core.sync.history import History, OpenRun, Result, RunRecord
 from lbctl.core.sync.pairing import Refusal, refuse_alone, refuse_pair
 from lbctl.core.sync.rows import BucketSum
 from lbctl.core.sync.source import Source
-from lbctl.core.sync.transfer import ProgressSink, Spool, Transfer, spool, spool_path
+from lbctl.core.sync.transfer import Progress, ProgressSink, Spool, Transfer, spool, spool_path
 from lbctl.core.tables import PARTS_LABELS, Part, Table, replicated
 from lbctl.errors import LbctlError
 
@@ -73,6 +73,7 @@ class _Sync:
         self._database = database
         self._facts = facts
         self._progress = progress
+        self._rows = 0
 
     async def run(self) -> None:
         refusal = refuse_alone(self._facts)
@@ -105,9 +106,10 @@ class _Sync:
         async with spool(self._database) as target:
             sums = {table.name: await self._transfer(source, table, target) for table in tables}
             await target.flush()
+            self._run.received_bytes = source.received_bytes
             async with self._run.task("Verify and apply") as task:
                 received = Received(spool_path(self._database), await source.digest(), sums)
-                await self._apply(received, theirs)
+                await self._apply(received, theirs, self._rows)
                 task.detail = f"{sum(known.rows for table in sums.values() for known in table.values())} rows equal those of {theirs.name}"
 
     async def _greet(self, source: Source) -> Facts:
@@ -131,22 +133,28 @@ class _Sync:
         async with self._run.task(f"{PARTS_LABELS[table.part]}: {table.name}") as task:
             transfer = Transfer(source, self._database, table, target, self._progress)
             sums = await transfer.run()
+            self._rows += transfer.rows
             total = sum(known.rows for known in sums.values())
             task.detail = f"{transfer.rows} of {total} rows copied, {transfer.dropped} deleted"
         return sums
 
-    async def _apply(self, received: Received, theirs: Facts) -> None:
-        """The transaction. A cancellation stops it at the next frame and waits until it has let go."""
-        origin = Origin(self._run.run, theirs.name, self._run.started, self._run.now())
-        stop = threading.Event()
-        work = asyncio.create_task(self._database.file.read(lambda connection: apply(connection, received, origin, stop)))
+    async def _apply(self, received: Received, theirs: Facts, total: int) -> None:
+        """The transaction, in a thread of its own. A cancellation stops it at the next frame and waits until it has let go."""
+        loop, origin = asyncio.get_running_loop(), Origin(self._run.run, theirs.name, self._run.started, self._run.now())
+
+        def tell(done: int) -> None:
+            loop.call_soon_threadsafe(self._progress, Progress("apply", done, total, self._run.received_bytes))
+
+        hand = Hand(threading.Event(), tell)
+        writer = await asyncio.to_thread(self._database.writer)
+        work = asyncio.create_task(writer.read(lambda connection: apply(connection, received, origin, hand)))
         try:
             await asyncio.shield(work)
-        except asyncio.CancelledError:
-            stop.set()
+        finally:
+            hand.stop.set()
             await asyncio.wait([work])
-            work.cancelled() or work.exception()
-            raise
+            await asyncio.to_thread(writer.close)
+            work.exception()
 
 
 async def _end_cancelled(run: OpenRun, database: Database) -> None:

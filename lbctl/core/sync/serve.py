@@ -27,6 +27,9 @@ from lbctl.core.tables import Table, replicated
 IDLE_S = 120.0
 """A Secondary that neither asks nor takes anything for so long is given up: the view may not be held for ever."""
 
+APPLY_S = 3600.0
+"""How long a Secondary that has everything may take to say how it ended. The view is given back before."""
+
 
 @dataclass(slots=True)
 class Served:
@@ -66,7 +69,7 @@ class _Session:
 
     async def greet(self) -> Facts | None:
         """Exchanges facts; None when the pair may not sync, which both sides then know."""
-        frame = await self._read()
+        frame = await self._read(IDLE_S)
         try:
             copy = facts_from_wire(frame.header.get("facts"))
         except ValueError as error:
@@ -80,21 +83,22 @@ class _Session:
         return copy
 
     def failed(self, reason: str) -> None:
-        """The link or the database failed here."""
-        if self.served is not None and not self._ended:
+        """The link or the database failed here, or the Secondary did."""
+        if self.served is not None:
             self.served.result = reason
 
     async def answer_from(self, database: Database, copy: Facts) -> None:
         """Answers every request out of one frozen view."""
         tables = replicated(atlas=self._facts.atlas and copy.atlas, core=self._facts.serves_core)
         self._tables = {table.name: table for table in tables}
-        snapshot = database.snapshot()
+        snapshot = await asyncio.to_thread(database.snapshot)
         try:
             await snapshot.begin()
             while not self._ended:
-                await self._answer(await self._read(), snapshot)
+                await self._answer(await self._read(IDLE_S), snapshot)
         finally:
-            snapshot.close()
+            await asyncio.to_thread(snapshot.close)
+        self._take_report(await self._read(APPLY_S))
 
     async def _refuse(self, refusal: Refusal) -> None:
         self.failed(refusal.message)
@@ -108,7 +112,7 @@ class _Session:
             "bucket-rows": self._bucket_rows,
             "rows": self._rows,
             "digest": self._digest,
-            "report": self._report,
+            "report": self._gives_up,
         }
         if frame.kind not in answers:
             raise wire.WireError("an unknown request")
@@ -177,11 +181,16 @@ class _Session:
 
     async def _digest(self, _frame: wire.Frame, _snapshot: Snapshot) -> None:
         await self._send({"kind": "digest", "sha256": self._sent.hexdigest()})
-
-    async def _report(self, frame: wire.Frame, _snapshot: Snapshot) -> None:
-        if self.served is not None:
-            self.served.result = "Success" if frame.header.get("success") is True else str(frame.header.get("reason"))[:500]
         self._ended = True
+
+    async def _gives_up(self, frame: wire.Frame, _snapshot: Snapshot) -> None:
+        """A report before the checksum was asked for: the Secondary tells why it stops."""
+        raise wire.WireError(str(frame.header.get("reason"))[:500])
+
+    def _take_report(self, frame: wire.Frame) -> None:
+        if frame.kind != "report":
+            raise wire.WireError("a request after the end")
+        self.failed("Success" if frame.header.get("success") is True else str(frame.header.get("reason"))[:500])
 
     def _table(self, frame: wire.Frame) -> Table:
         name = frame.header.get("table")
@@ -189,8 +198,8 @@ class _Session:
             raise wire.WireError("a table that is not replicated between these two Cores")
         return self._tables[name]
 
-    async def _read(self) -> wire.Frame:
-        return await wire.read(self._process.stdin, IDLE_S)
+    async def _read(self, idle_s: float) -> wire.Frame:
+        return await wire.read(self._process.stdin, idle_s)
 
     async def _send(self, header: dict[str, Any], raw: bytes = b"") -> None:
         await wire.send(self._process.stdout, wire.pack(header, raw), IDLE_S)

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from lbctl.core.database import Database
+from lbctl.core.sqlite import SqliteFile
 from tests.core.sync.pair import serving, standby
 
 EVERY = 100
@@ -26,20 +27,33 @@ async def serve(path: str) -> None:
         await asyncio.Event().wait()
 
 
-async def sync(directory: str, port: int, last: int) -> None:
-    copy = await standby(Path(directory))
-    steps = 0
+class Stepping(Database):
+    """Counts the steps of SQLite's machine on every connection, and ends the process at the `last` of them."""
 
-    def step() -> int:
-        nonlocal steps
-        steps += 1
-        if steps == last:
+    def __init__(self, path: Path, last: int) -> None:
+        super().__init__(path)
+        self.last = last
+        self.steps = 0
+
+    def step(self) -> int:
+        self.steps += 1
+        if self.steps == self.last:
             os.kill(os.getpid(), signal.SIGKILL)
         return 0
 
-    await copy.database.file.read(lambda connection: connection.set_progress_handler(step, EVERY))
+    def writer(self) -> SqliteFile:
+        made = super().writer()
+        asyncio.run(made.read(lambda connection: connection.set_progress_handler(self.step, EVERY)))
+        return made
+
+
+async def sync(directory: str, port: int, last: int) -> None:
+    copy = await standby(Path(directory))
+    copy.database.close()
+    copy.database = stepping = Stepping(Path(directory) / "copy.db", last)
+    await stepping.file.read(lambda connection: connection.set_progress_handler(stepping.step, EVERY))
     await copy.sync(port)
-    print(steps)
+    print(stepping.steps)
 
 
 if __name__ == "__main__":

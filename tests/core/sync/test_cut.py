@@ -17,9 +17,11 @@ import pytest
 
 from lbctl.core.database import Database
 from lbctl.core.fill import fill
+from lbctl.core.sqlite import SqliteFile
 from lbctl.core.sync.history import Result
-from lbctl.core.sync.transfer import spool_path
-from tests.core.sync.pair import Server, Standby, contents, serving, standby
+from lbctl.core.sync.run import run_sync
+from lbctl.core.sync.transfer import Progress, spool_path
+from tests.core.sync.pair import Server, Standby, connecting, contents, serving, standby
 from tests.core.sync.proxy import proxied
 
 PROCESS = Path(__file__).with_name("process.py")
@@ -142,16 +144,44 @@ async def test_a_disk_too_full_for_the_new_copy_leaves_the_old_one(tmp_path: Pat
     async with behind(tmp_path) as (server, copy):
         old, _ = await old_and_new(server, copy)
 
-        def limit(connection: object) -> None:
-            pages = connection.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[attr-defined]
-            connection.execute(f"PRAGMA max_page_count={pages}").fetchone()  # type: ignore[attr-defined]
-
-        await copy.database.file.read(limit)
+        copy.database.close()
+        copy.database = Narrow(tmp_path / "copy.db")
         record = await copy.sync(server.port)
         assert record.result is Result.FAILED and "full" in record.reason
         assert await contents(copy.database) == old
-        await copy.database.file.read(lambda connection: connection.execute("PRAGMA max_page_count=1073741823").fetchone())
+        copy.database.close()
+        copy.database = Database(tmp_path / "copy.db")
         assert (await copy.sync(server.port)).result is Result.SUCCESS
+
+
+class Narrow(Database):
+    """A database that may not grow by a page."""
+
+    def writer(self) -> SqliteFile:
+        made = super().writer()
+        pages = asyncio.run(made.read(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0]))
+        asyncio.run(made.read(lambda connection: connection.execute(f"PRAGMA max_page_count={pages}").fetchone()))
+        return made
+
+
+async def test_readers_see_the_old_copy_while_the_new_one_is_being_written(tmp_path: Path) -> None:
+    """A large sync does not make the Core's own pages wait."""
+    async with behind(tmp_path) as (server, copy):
+        old = await copy.database.count("devices")
+        seen: list[int] = []
+        reads: list[asyncio.Task[None]] = []
+
+        async def read() -> None:
+            seen.append(await copy.database.count("devices"))
+
+        def on_progress(now: Progress) -> None:
+            if now.task == "apply":
+                reads.append(asyncio.create_task(read()))
+
+        record = await run_sync("core-a", connecting(server.port), copy.database, copy.facts, copy.history, on_progress)
+        await asyncio.gather(*reads)
+        assert record.result is Result.SUCCESS and reads
+        assert set(seen) <= {old, await copy.database.count("devices")}
 
 
 async def test_a_copy_that_was_written_to_during_the_sync_is_not_called_equal(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from tests.core.sync.pair import PRIMARY, STANDBY, Server, connecting, serving, 
 HELLO = wire.pack({"kind": "hello", "facts": STANDBY.as_json()})
 USERS = wire.pack({"kind": "buckets", "table": "users"})
 
+DIGEST = wire.pack({"kind": "digest"})
+
 REQUESTS = {
     "noise": b"GET / HTTP/1.1\r\n\r\n" * 9,
     "no facts": wire.pack({"kind": "hello"}),
@@ -34,6 +36,8 @@ REQUESTS = {
     "a table that is a list": HELLO + wire.pack({"kind": "buckets", "table": ["users"]}),
     "keys that are none": HELLO + wire.pack({"kind": "rows", "table": "users"}, b'["1"]'),
     "a frame cut short": HELLO + USERS[:-1],
+    "an end before the end": HELLO + USERS + wire.pack({"kind": "report", "success": True}),
+    "more after the end": HELLO + USERS + DIGEST + USERS,
 }
 
 
@@ -56,7 +60,7 @@ async def test_a_source_ends_the_session_at_nonsense_and_serves_the_next_one(tmp
         said, status = await answers(server, sent)
         assert status == 1
         assert b"example.com" not in said
-        _, status = await answers(server, HELLO + USERS + wire.pack({"kind": "report", "success": True}))
+        _, status = await answers(server, HELLO + USERS + DIGEST + wire.pack({"kind": "report", "success": True}))
         assert status == 0 and server.served[-1] is not None and server.served[-1].result == "Success"
     database.close()
 
@@ -68,6 +72,16 @@ async def test_a_source_itself_refuses_a_copy_that_must_not_sync(tmp_path: Path)
         said, status = await answers(server, wire.pack({"kind": "hello", "facts": replace(STANDBY, state="Active").as_json()}) + USERS)
         assert status == 0 and b'"refused"' in said and b'"active-state"' in said and b"buckets" not in said
         assert server.served[0] is not None and "was promoted" in server.served[0].result
+    database.close()
+
+
+async def test_a_source_hears_why_a_copy_gave_up(tmp_path: Path) -> None:
+    """HA Status on the Primary shows it."""
+    database = Database(tmp_path / "source.db")
+    async with serving(database) as server:
+        for before in (HELLO, HELLO + DIGEST):
+            await answers(server, before + wire.pack({"kind": "report", "success": False, "reason": "disk full"}))
+    assert [served.result for served in server.served if served] == ["disk full", "disk full"]
     database.close()
 
 
