@@ -74,6 +74,42 @@ def status(file: Path) -> None:
     click.echo(json.dumps(reply["status"], indent=1))
 
 
+@core.command()
+@FILE
+@click.option("--devices", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option("--start", type=click.IntRange(min=1), default=1, show_default=True, help="The first device's number; a later one makes a Core grow.")
+def fill(file: Path, devices: int, start: int) -> None:
+    """Give a Core devices, users and all that belongs to them; for demonstrations."""
+    import sqlite3
+
+    from lbctl.core.database import Database
+    from lbctl.core.fill import fill as fill_with
+
+    settings = _settings(file)
+    settings.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.directory / "portal.db")
+    try:
+        asyncio.run(fill_with(database, devices=devices, start=start))
+    except sqlite3.IntegrityError:
+        raise click.ClickException("it has devices of these numbers already: choose a later --start") from None
+    finally:
+        database.close()
+
+
+@core.command()
+@click.option("--devices", type=click.IntRange(min=1), default=1000, show_default=True, help="How many the Primary has.")
+@click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Keep everything there; it must not exist yet.")
+def acceptance(devices: int, directory: Path | None) -> None:
+    """The guide's set-up (steps 1-7) and test plan (tasks 1-5) on two fresh Cores, from outside, step by step."""
+    from lbctl.clock import SystemClock
+    from lbctl.core.acceptance.run import accept
+
+    if directory:
+        directory.mkdir(parents=True)
+        directory = directory.resolve()
+    sys.exit(0 if asyncio.run(accept(SystemClock(), click.echo, devices=devices, directory=directory)) else 1)
+
+
 PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 

@@ -8,7 +8,6 @@ connections are enabled; devices that are known already check in as long as it i
 from __future__ import annotations
 
 import base64
-import binascii
 import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -92,7 +91,7 @@ def _credentials(header: str) -> tuple[str, str]:
     kind, _, packed = header.partition(" ")
     try:
         name, colon, password = base64.b64decode(packed, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not a text in it
         return "", ""
     return (name, password) if kind.lower() == "basic" and colon else ("", "")
 
@@ -101,7 +100,7 @@ async def _fields(request: web.Request) -> dict[str, str]:
     """The request's JSON object of short texts, with a `uuid`. Raises HTTP 400."""
     try:
         fields: Any = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise web.HTTPBadRequest(text="not JSON\n") from None
     if not isinstance(fields, dict) or not all(isinstance(value, str) and len(value) <= TEXT_MAX for value in fields.values()):
         raise web.HTTPBadRequest(text="expected an object of short texts\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
@@ -97,7 +98,8 @@ class Replication:
         """Answers a Secondary that replicates from here."""
         served = await serve(process, self._facts(), self.database)
         if served:
-            self._record.note_served(served.host, served.result)
+            with suppress(OSError):  # a full disk must not hide from the Secondary that its sync was well
+                self._record.note_served(served.host, served.result)
             self._log.write(HIGH_AVAILABILITY, f"{served.host} replicated from here: {served.result}")
 
     async def schedule(self, halted: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ no agent, no X11, no file transfer, no subsystem, for anybody.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 
 import asyncssh
@@ -145,8 +146,8 @@ class _Gate(asyncssh.SSHServer):
             else:
                 await _lines(process, shell)
             process.exit(shell.code)
-        except OSError as error:
-            process.stdout.write(f"% {error.strerror or error}\n")
+        except (OSError, sqlite3.Error) as error:
+            process.stdout.write(f"% {getattr(error, 'strerror', None) or error}\n")
             process.exit(1)
 
     def _log(self, text: str, *, level: str = "INFO") -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
-import os
+import secrets
 import signal
 import ssl
 import sys
@@ -17,9 +18,11 @@ import aiohttp
 import yaml
 
 from lbctl.clock import SystemClock
+from lbctl.core.client import local, run
 from lbctl.core.control import NotRunning, ask
 from lbctl.core.node import Node
-from lbctl.core.settings import CoreSettings
+from lbctl.core.settings import CoreSettings, load
+from lbctl.statuspage import HASTATUS_PATH
 
 WAIT_S = 30.0
 Fields = dict[str, Any]
@@ -91,18 +94,20 @@ async def get(port: int, path: str, ca: Path, *, host: str = "127.0.0.1", timeou
 class Process:
     """A Core as `lbctl core serve` runs it."""
 
-    def __init__(self, base: Path, name: str, ha: dict[str, Any], ports: dict[str, int] | None = None, **more: Any) -> None:
+    def __init__(self, base: Path, name: str, ha: dict[str, Any], *, host: str = "127.0.0.1", **more: Any) -> None:
+        """On free ports of `host`; on an address of its own (`hosts`) the ports are the same for all."""
         self.name = name
+        self.host = host
         self.directory = base / name
         self.file = base / f"{name}.yaml"
         self.base = base
-        self.ports = ports or {"https": 0, "portal": 0, "ssh": 0}
+        self.ports = {"https": 0, "portal": 0, "ssh": 0} if host == "127.0.0.1" else {"https": 4443, "portal": 8443, "ssh": 2222}
         self._config = {"name": name, "directory": str(self.directory), "tls": {"ca_directory": str(base / "ca")}, "ha": ha, **more}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, *arguments: str) -> str:
         """Starts it and waits for the line that says where it listens; the ports are kept for the next start."""
-        self._config["listen"] = {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        self._config["listen"] = {name: f"{self.host}:{port}" for name, port in self.ports.items()}
         self.file.write_text(yaml.safe_dump(self._config))
         command = "import sys; sys.argv[0] = 'lbctl'; from lbctl.cli.core import core; core()"
         self._process = await asyncio.create_subprocess_exec(
@@ -143,16 +148,46 @@ class Process:
             return {}
 
     async def page(self, path: str) -> tuple[int, bytes]:
-        return await get(self.ports["https"], path, self.base / "ca" / "ca.pem")
+        return await get(self.ports["https"], path, self.base / "ca" / "ca.pem", host=self.host)
+
+    async def enroll(self, uuid: str) -> int:
+        """A device registers; the HTTP status."""
+        ca = self.base / "ca" / "ca.pem"
+        return (await get(self.ports["https"], "/mifs/enroll", ca, host=self.host, method="POST", json={"uuid": uuid}))[0]
+
+    async def type(self, line: str) -> tuple[int, str]:
+        """A line on its command line, under enable, over SSH."""
+        lines: list[str] = []
+        login = dataclasses.replace(local(load(self.file)), port=self.ports["ssh"])
+        return await run(login, f"enable; {line}", lines.append), "\n".join(lines)
+
+    async def until(self, **fields: Any) -> dict[str, Any]:
+        """Waits until its status has these values, and returns it."""
+        status: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not status or any(status[name] != value for name, value in fields.items()):
+                    await asyncio.sleep(0.02)
+                    status = await self.status()
+        except TimeoutError:
+            raise AssertionError(f"{self.name} was not {fields} within {WAIT_S:g} s, but {status}") from None
+        return status
 
     def saved(self) -> dict[str, Any]:
         """Its state file."""
         return dict(json.loads((self.directory / "state.json").read_bytes()))
 
 
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def hosts(count: int) -> list[str]:
+    """Loopback addresses that nobody else uses."""
+    return [f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(256)}.{secrets.randbelow(250) + 2}" for _ in range(count)]
+
+
+def trusted(base: Path, **others: str) -> list[dict[str, str]]:
+    """`trusted_hosts` by file: name to address."""
+    return [{"host": host, "key_file": str(base / name / "ssh" / "local_key.pub")} for name, host in others.items()]
+
+
+async def page_of(core: Process) -> tuple[int, bytes]:
+    """The hastatus page of a process."""
+    return await core.page(HASTATUS_PATH)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from lbctl.core.client import local, run
 from lbctl.core.commands import COMMANDS
 from lbctl.core.node import Node
-from lbctl.core.settings import load
 from lbctl.core.shell import Command, Shell, resolve
 from lbctl.statuspage import HASTATUS_PATH
 from tests.core.cores import Process, get, page, pair, running, settings, until
@@ -114,9 +111,8 @@ async def test_what_the_command_line_changes_survives_kill_9(tmp_path: Path) -> 
     core = Process(tmp_path, "core-b", {"enabled": True, "mode": "Secondary"})
     try:
         await core.start()
-        login = dataclasses.replace(local(load(core.file)), port=core.ports["ssh"])
-        line = "enable; failover mode primary; failover client-connection disable; service tomcat stop; high-availability disable"
-        assert await run(login, line, lambda text: None) == 0
+        line = "failover mode primary; failover client-connection disable; service tomcat stop; high-availability disable"
+        assert (await core.type(line))[0] == 0
         before = (await core.status())["state"]
         await core.end(9)
         await core.start()
