@@ -77,7 +77,9 @@ class Supervisor:
 
     def task(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Runs something with an end, once."""
-        return self._keep(self.attempt(name, work), name)
+        task = self._keep(self.attempt(name, work), name)
+        task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began was never awaited
+        return task
 
     def guard(self, name: str, call: Callable[..., Any], *args: Any) -> Exception | None:
         """Calls something that may fall; tells and returns what it raised."""
@@ -98,11 +100,11 @@ class Supervisor:
         return [heart.name for heart in self._hearts.values() if heart.critical and heart.late]
 
     async def stop(self) -> None:
-        """Cancels everything and waits for it."""
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancels everything and waits for it, also for what was begun meanwhile."""
+        while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._hearts.clear()
 
     def _keep(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:

@@ -44,6 +44,14 @@ def dies(dice: Random, at: float, world: World) -> list[Deed]:
     return deeds
 
 
+def die_in_turn(dice: Random, at: float, world: World) -> list[Deed]:
+    """The one that took over dies as well."""
+    name = dice.choice(sorted(world.services))
+    first, second = (world.path.cores[name, member] for member in world.services[name].names[:2])
+    return [Deed(at, f"{name}/a dies", lambda w: first.die()), Deed(at + dice.choice((5.0, 8.0)), f"{name}/b dies", lambda w: second.die()),
+            Deed(at + 1.0 + 6.0 * dice.random(), f"{name}/b is promoted", lambda w: setattr(second, "primary", True))]
+
+
 def is_silent(dice: Random, at: float, world: World) -> list[Deed]:
     core = _core(dice, world)
     return _span(dice, at, f"{core.name} is silent", lambda w: setattr(core, "silent", True), lambda w: setattr(core, "silent", False))
@@ -170,6 +178,6 @@ def _command(dice: Random, world: World, name: str) -> ask.Command:
 
 
 FAULTS: tuple[tuple[int, Callable[[Random, float, World], list[Deed]]], ...] = (
-    (8, dies), (3, is_silent), (2, breaks), (1, all_break), (4, flickers), (2, cut_off), (2, changes_mode), (2, roles_returned), (4, crashes),
-    (2, dies_now), (2, disk_full), (1, disk_slow), (3, stalls), (1, clock_steps), (3, outlet_fails), (1, drift), (4, people),
+    (8, dies), (2, die_in_turn), (3, is_silent), (2, breaks), (1, all_break), (4, flickers), (2, cut_off), (2, changes_mode),
+    (2, roles_returned), (4, crashes), (2, dies_now), (2, disk_full), (1, disk_slow), (3, stalls), (1, clock_steps), (3, outlet_fails), (1, drift), (4, people),
 )

@@ -14,7 +14,7 @@ from tests.simulation.oracle import WrongMove
 from tests.simulation.world import World
 from tests.virtual import VirtualLoop
 
-CALM_S, PLAY_S, END_S = 4.0, 14.0, 9.0
+CALM_S, PLAY_S, END_S = 3.0, 12.0, 8.0
 
 
 @dataclass(frozen=True, slots=True)

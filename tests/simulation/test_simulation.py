@@ -68,10 +68,9 @@ def _hasty(world: World) -> None:
         world.given[name] = replace(settings, members=members)
 
 
-def _restless(world: World) -> None:
+def _trusting(world: World) -> None:
     for name, settings in world.services.items():
-        world.given[name] = replace(settings, lockout_s=0.5)
-        world.services[name] = world.oracles[name].settings = replace(settings, lockout_s=60.0)
+        world.given[name] = replace(settings, on_self_promoted="adopt")
 
 
 def _watching_only(world: World) -> None:
@@ -94,7 +93,7 @@ def _forgetful(world: World) -> None:
 
 @pytest.mark.parametrize(("plant", "complaint"), [
     pytest.param(_hasty, "without a proven outage", id="moves after one bad look"),
-    pytest.param(_restless, "two automatic moves", id="forgets the lockout"),
+    pytest.param(_trusting, "without having said Standby", id="takes a Primary for a Standby"),
     pytest.param(_watching_only, "not armed", id="moves though it should only observe"),
     pytest.param(_forgetful, "before it was saved", id="acts on what was not saved"),
 ])

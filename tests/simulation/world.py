@@ -33,7 +33,8 @@ def service(name: str, dice: Random) -> ServiceSettings:
     members = [MemberSettings("a", Role.PRIMARY, {"": (f"192.0.2.{len(name)}",)}, probe),
                MemberSettings("b", Role.SECONDARY, {"": (f"198.51.100.{len(name)}",)}, probe, syncs_from="a")]
     if dice.random() < 0.2:
-        members.append(MemberSettings("c", Role.SECONDARY, {"": (f"203.0.113.{len(name)}",)}, probe, syncs_from="b", manual_approval=True))
+        asked = dice.random() < 0.5
+        members.append(MemberSettings("c", Role.SECONDARY, {"": (f"203.0.113.{len(name)}",)}, probe, syncs_from="b", manual_approval=asked))
     return ServiceSettings(name, tuple(members), observe=dice.random() < 0.03, on_self_promoted=dice.choice(("hold", "ask", "ask")), lockout_s=20.0,
                            promote_timeout_s=10.0, seen_window_s=30.0, maintenance_max_s=60.0, approval_expires_s=15.0, rearm_rounds=2,
                            actuators=(f"dns:{name}",))
@@ -156,6 +157,8 @@ class World:
         self.controller = None
         if controller is None:
             return
+        for command in tuple(self._commands):
+            command.cancel()
         self.monitor.close()
         for loop in controller._loops.values():
             loop.close()
