@@ -1,0 +1,1 @@
+"""From outside: real processes that are killed, stopped and cut off; what counts is what a DNS client reads."""
