@@ -85,6 +85,17 @@ def identity(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Find
             yield Finding(Severity.NOTE, "identity", name, f"looks at {', '.join(plain)} without TLS: anybody on the way can answer for it")
 
 
+def same_place(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
+    """Each member is looked at where it is: a slip of copy and paste would make one server vouch for two (H17)."""
+    for name, service in config.services.items():
+        seen: dict[tuple[str, str | None], str] = {}
+        for member, target in service.targets.items():
+            first = seen.setdefault((target.url, target.connect), member)
+            if first != member:
+                yield Finding(Severity.WARNING, "same-place", name, f"looks at {target.connect or target.url} for {first} and for {member} alike",
+                              f"services.{name}.members[].url (or `connect`) of {member}")
+
+
 def pool_of_cores(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
     """A pool sends clients to every healthy member, so each must be able to serve."""
     for name, _ in _each(config, kind="pool", cores=True):
@@ -220,6 +231,6 @@ def _secret_files(config: Config) -> set[Path]:
 
 Practice = Callable[[Config, tuple[ServiceAudit, ...], Load], Findings]
 PRACTICES: tuple[Practice, ...] = (
-    two_layers, probe_load, no_standby, no_actuator, pool_of_cores, promotion_race, identity, lockout, canaries, site_vantage, caches, freshness,
-    notifications, following, tokens, secrets, patience, beats_unknown, drive, observing,
+    two_layers, probe_load, no_standby, no_actuator, pool_of_cores, promotion_race, same_place, identity, lockout, canaries, site_vantage, caches,
+    freshness, notifications, following, tokens, secrets, patience, beats_unknown, drive, observing,
 )

@@ -41,9 +41,9 @@ class Freshness(Model):
     unknown: Literal["allow", "block"] = "allow"
     """What an unknown age does."""
     file: Text | None = None
-    """For `source: file`."""
+    """For `source: file`: a file whose time is that of the last good sync."""
     url: Annotated[str, Field(pattern=URL)] | None = None
-    """For `source: url`."""
+    """For `source: url`: a JSON object `{"source": NAME, "started": SECONDS, "completed": SECONDS}`, UTC."""
     every: PositiveDuration = 60.0
     """How often it is read."""
 

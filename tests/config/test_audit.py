@@ -74,6 +74,8 @@ def test_a_configuration_without_fault_has_nothing_to_say(tmp_path: Path) -> Non
     pytest.param("        heartbeat: {interval: 60s, failures: 5, recheck: 30s}\n", "", "promotion-race", "note", id="race-unknown"),
     pytest.param("        address: 192.0.2.11\n", "        address: 192.0.2.11\n        tls: {verify: false}\n", "identity", "warning", id="h17"),
     pytest.param("        address: 192.0.2.11\n", "        address: 192.0.2.11\n        url: http://b.example.com\n", "identity", "note", id="plain"),
+    pytest.param("        address: 192.0.2.11\n", "        address: 192.0.2.11\n        url: https://192.0.2.10\n", "same-place", "warning",
+                 id="slip"),
     pytest.param("    members:\n", "    lockout: 10s\n    members:\n", "lockout", "warning", id="h6"),
     pytest.param("safety: {canaries: [192.0.2.254, 198.51.100.254, 'https://www.example.com/']}\n", "", "canaries", "warning", id="blind"),
     pytest.param("sites: {dc1: {canaries: [192.0.2.253]}, dc2: {canaries: [198.51.100.253]}}\n", "", "site-vantage", "note", id="site"),
