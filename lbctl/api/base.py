@@ -54,6 +54,10 @@ class Controller(Protocol):
         """Journal lines with `seq` above `since`, oldest first; `newest`: the last `limit` of them."""
         ...
 
+    async def verify_journal(self) -> int | None:
+        """The number of the first journal line that breaks the chain; None where it is whole."""
+        ...
+
     def subscribe(self) -> Bell:
         """A bell of the caller's own."""
         ...
@@ -64,7 +68,11 @@ class Controller(Protocol):
 
 
 class Administration(Protocol):
-    """What `app` offers beside the controller: the file it was started from."""
+    """What `app` offers beside the controller: the file it was started from, and the ways to tell people."""
+
+    async def notify_test(self, by: str) -> Sequence[Mapping[str, Any]]:
+        """A test notice through every configured way; how each ended (`notifier`, `outcome`, `detail`, `took_s`)."""
+        ...
 
     async def plan(self, text: str, name: str) -> Mapping[str, Any]:
         """What a reload to this text would change and publish; changes nothing. `ConfigError` where the text is not valid."""

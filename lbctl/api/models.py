@@ -147,6 +147,20 @@ class Outcome(Answer):
     service: ServiceObject | None = None
 
 
+class Audit(Answer):
+    """Whether the journal's chain of hashes is whole, and the first line that breaks it."""
+
+    whole: bool
+    broken_at: int | None
+
+
+class Deliveries(Answer):
+    """How a test notice ended on each configured way."""
+
+    delivered: bool
+    deliveries: list[dict[str, Any]]
+
+
 class Planned(Answer):
     """What a reload would change and publish."""
 

@@ -80,6 +80,11 @@ async def approvals(call: Call) -> Answered:
     return Answered({"approvals": found})
 
 
+async def audit(call: Call) -> Answered:
+    broken = await call.world.controller.verify_journal()
+    return Answered({"whole": broken is None, "broken_at": broken})
+
+
 def _health(call: Call, key: str, yes: str, no: str) -> Answered:
     health = call.world.controller.health()
     good = bool(health.get(key))

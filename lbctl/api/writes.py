@@ -191,6 +191,13 @@ async def plan(call: Call) -> Answered:
         raise _invalid(error) from None
 
 
+async def notify_test(call: Call) -> Answered:
+    if call.world.administration is None:
+        raise Refusal(503, "this controller was not started from a file")
+    found = list(await call.world.administration.notify_test(call.principal.by))
+    return Answered({"deliveries": found, "delivered": all(entry["outcome"] == "delivered" for entry in found)})
+
+
 def _invalid(error: ConfigError) -> Refusal:
     errors = [{"at": problem.where, "message": str(problem)} for problem in error.problems]
     return Refusal(422, str(error), Code.CONFIG_INVALID, {"errors": errors})

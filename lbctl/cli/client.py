@@ -87,7 +87,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
         context = click.get_current_context(silent=True)
         if context is not None:
-            context.find_root().call_on_close(self._close)
+            context.find_root().call_on_close(self.close)
 
     def get(self, *path: str, **query: Any) -> Any:
         """The object at these segments of a path; a `Failure` with the exit code for any problem."""
@@ -108,7 +108,7 @@ class Client:
             for seq, event in _events(response):
                 since = seq
                 yield seq, event
-            self._close()
+            self.close()
 
     def _url(self, path: Sequence[str], query: Mapping[str, Any]) -> str:
         said = {key: value for key, value in query.items() if value is not None}
@@ -128,7 +128,7 @@ class Client:
                 self._connection.request(method, url, body, sent)
                 response = self._connection.getresponse()
             except (http.client.HTTPException, ConnectionResetError, BrokenPipeError) as error:
-                self._close()
+                self.close()
                 if last:
                     raise Failure(1, f"the connection to {self.address} broke: {error or type(error).__name__}") from None
             except OSError as error:
@@ -187,7 +187,8 @@ class Client:
             return Failure(1, f"no controller answers at {self.address}; is it running (`lbctl run`)? `--api` names another place")
         return Failure(1, f"{self.address}: {error}")
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """No more is asked."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import click
@@ -14,7 +15,8 @@ from lbctl.cli.options import Globals
 def _services(context: click.Context) -> list[Any]:
     options = context.find_root().obj
     try:
-        return list(Client(options if isinstance(options, Globals) else Globals()).get("services")["services"])
+        with closing(Client(options if isinstance(options, Globals) else Globals())) as client:
+            return list(client.get("services")["services"])
     except Failure:
         return []
 

@@ -57,6 +57,7 @@ class FakeController:
         self.replies: list[Reply] = []
         self.state: dict[str, Any] = {"live": True, "ready": True, "leader": True, "store_up": True, "loop_lag_s": 0.0, "why": ""}
         self.deciding: asyncio.Event | None = None
+        self.broken_at: int | None = None
 
     async def submit(self, command: Command) -> Reply:
         found = self.services[command.service]
@@ -86,6 +87,9 @@ class FakeController:
         found = [step for step in self.journal if step.seq > since and service in (None, step.service)]
         return found[-limit:] if newest else found[:limit]
 
+    async def verify_journal(self) -> int | None:
+        return self.broken_at
+
     def subscribe(self) -> Bell:
         return Bell(self)
 
@@ -98,6 +102,10 @@ class FakeAdministration:
 
     def __init__(self) -> None:
         self.reloads: list[tuple[str, bool]] = []
+        self.deliveries: list[dict[str, Any]] = [{"notifier": "email", "outcome": "delivered", "detail": "", "took_s": 0.05}]
+
+    async def notify_test(self, by: str) -> Sequence[Mapping[str, Any]]:
+        return self.deliveries
 
     async def plan(self, text: str, name: str) -> Mapping[str, Any]:
         if "typo" in text:

@@ -1,0 +1,74 @@
+"""What the policy shows is what the API says it shows (contract section 4), in every kind of state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lbctl.api.models import Explanation, ServiceObject
+from lbctl.cli.explain import told
+from lbctl.cli.service import sheet
+from lbctl.cli.status import line
+from lbctl.model.commands import Failover, MaintenanceOn, SetHold
+from lbctl.model.looks import Reason
+from tests.policy import stage
+from tests.policy.stage import Stage
+
+
+def held() -> Stage:
+    one = Stage().normal()
+    one.ask(SetHold(service="core", by="otto", reason="audit"))
+    return one
+
+
+def maintained() -> Stage:
+    one = Stage().normal()
+    one.ask(MaintenanceOn(service="core", by="vera", reason="patch", until=one.now + 60))
+    return one
+
+
+def asking() -> Stage:
+    """G-SC2: both main Cores are down, the DR Core needs a yes."""
+    one = Stage(stage.chain())
+    one.rounds(4, a="ok/primary", b="503/standby", dr="503/standby")
+    one.rounds(8, a="refused", b="refused", dr="503/standby")
+    return one
+
+
+def forced() -> Stage:
+    one = Stage().normal()
+    one.ask(Failover(service="core", by="otto", reason="x", to="b", force=True, accept=frozenset({"active-down", "candidate-standby"})))
+    return one
+
+
+def odd() -> Stage:
+    one = Stage().normal()
+    one.look("b", "hastatus", reason=Reason.TLS)
+    one.look("b", "odd")
+    return one
+
+
+STATES: dict[str, Callable[[], Stage]] = {
+    "unseen": Stage, "normal": lambda: Stage().normal(), "failed over": lambda: Stage().failed_over(), "held": held, "maintained": maintained,
+    "asking": asking, "forced": forced, "odd": odd, "uninitialised": lambda: Stage(shown="strange"), "nothing published": lambda: Stage(shown="nothing"),
+}
+
+
+@pytest.mark.parametrize("make", STATES.values(), ids=STATES)
+def test_every_state_has_the_contract_s_shape_and_can_be_read(make: Callable[[], Stage]) -> None:
+    one = make()
+    shown = one.view
+    ServiceObject.model_validate(shown)
+    Explanation.model_validate(one.why)
+    assert shown["state"] in " ".join(line(shown, one.now))
+    text = "\n".join([*sheet(shown, one.now), *told(one.why)])
+    assert "None" not in text and shown["reason"] in text
+    assert all(member["name"] in text for member in shown["members"])
+
+
+def test_an_approval_is_shown_with_its_id() -> None:
+    """H10."""
+    shown = asking().view
+    (entry,) = shown["approvals"]
+    assert entry["to"] == "dr" and entry["id"] in "\n".join(sheet(shown, 0.0)) and entry["id"] in " ".join(line(shown, 0.0))

@@ -1,0 +1,115 @@
+"""`probe`, `notify test`, `audit verify`, `version`, completion: the verbs beside the moves."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from lbctl.cli.root import VERBS, cli
+from tests.cli.conftest import Terminal
+
+
+class Standby(BaseHTTPRequestHandler):
+    """A Core on standby: 503 on one page, Mode: Standby on the other."""
+
+    def do_GET(self) -> None:
+        standby = self.path == "/hastatus.html"
+        self.send_response(200 if standby else 503)
+        self.end_headers()
+        self.wfile.write(b"MOBILEIRON-STATUS: OK (Mode: Standby)" if standby else b"")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def core() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Standby) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield "http://{}:{}".format(*server.server_address[:2])
+        server.shutdown()
+        thread.join()
+
+
+def test_a_probe_of_a_url_shows_both_pages_phase_by_phase(core: str) -> None:
+    result = CliRunner().invoke(cli, ["probe", core])
+    assert result.exit_code == 0
+    for words in ("status: failed (status)", "HTTP status 503", "hastatus: standby", "connect", "firstbyte"):
+        assert words in result.stdout
+
+
+def test_a_probe_of_a_member_looks_as_the_configuration_has_it(core: str, tmp_path: Path) -> None:
+    file = tmp_path / "lbctl.yaml"
+    file.write_text(f"""
+services:
+  core:
+    members:
+      - {{name: core-a, role: primary, address: 192.0.2.1, url: "{core}"}}
+      - {{name: core-b, role: secondary, address: 192.0.2.2, url: "{core}"}}
+    actuators: [{{authoritative: {{name: core.gtm.example.com}}}}]
+authoritative: {{listen: ["127.0.0.1:5300"], zones: {{gtm.example.com: {{ns: {{ns1.gtm.example.com: [192.0.2.1]}}}}}}}}
+""")
+    result = CliRunner().invoke(cli, ["-c", str(file), "-o", "json", "probe", "core/core-b"])
+    assert [look["verdict"] for look in json.loads(result.stdout)["looks"]] == ["failed", "standby"]
+    for typed, near in (("cor/core-b", "core"), ("core/core-c", "core-")):
+        result = CliRunner().invoke(cli, ["-c", str(file), "probe", typed])
+        assert result.exit_code == 2 and f"did you mean '{near}" in result.stderr
+
+
+@pytest.mark.parametrize(("what", "code"), [("http://127.0.0.1:9", 1), ("ftp://x", 2), ("http://u@x", 2)])
+def test_a_probe_that_finds_nothing_good(what: str, code: int) -> None:
+    assert CliRunner().invoke(cli, ["probe", what]).exit_code == code
+
+
+def test_a_test_notice_says_how_each_way_ended(terminal: Terminal) -> None:
+    result = terminal.type("notify", "test")
+    assert result.exit_code == 0 and "email  delivered  0.05 s" in result.stdout
+    terminal.administration.deliveries[0] |= {"outcome": "failed", "detail": "421 try later"}
+    result = terminal.type("notify", "test")
+    assert result.exit_code == 1 and "421 try later" in result.stdout
+    terminal.administration.deliveries = []
+    assert terminal.type("notify", "test").exit_code == 1
+
+
+def test_a_journal_that_was_changed_is_told(terminal: Terminal) -> None:
+    """H39: the record of who did what."""
+    assert terminal.type("audit", "verify").exit_code == 0
+    terminal.controller.broken_at = 17
+    result = terminal.type("audit", "verify")
+    assert result.exit_code == 1 and "broken at line 17" in result.stdout
+
+
+def test_every_verb_has_help_and_its_own_module() -> None:
+    for name in VERBS:
+        result = CliRunner().invoke(cli, [name, "--help"])
+        assert result.exit_code == 0 and result.output.startswith("Usage: cli"), name
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_written_for_the_shell(shell: str, tmp_path: Path) -> None:
+    result = CliRunner(env={"SHELL": f"/bin/{shell}", "XDG_DATA_HOME": str(tmp_path)}).invoke(cli, ["--install-completion"])
+    assert result.exit_code == 0, result.output
+    (written,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert "_LBCTL_COMPLETE" in written.read_text()
+
+
+def test_completion_for_a_shell_that_is_not_known_says_so() -> None:
+    assert CliRunner(env={"SHELL": "/bin/csh"}).invoke(cli, ["--install-completion"]).exit_code == 2
+
+
+def test_services_and_members_are_completed(terminal: Terminal) -> None:
+    env = {"_LBCTL_COMPLETE": "bash_complete", "COMP_WORDS": "lbctl status se", "COMP_CWORD": "2"}
+    assert "sentry" in terminal.type(env=env).stdout
+    env |= {"COMP_WORDS": "lbctl failover core --to core-", "COMP_CWORD": "4"}
+    assert {"plain,core-a", "plain,core-b"} <= set(terminal.type(env=env).stdout.split())
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(cli, ["version"]).stdout.startswith("lbctl ")
