@@ -156,7 +156,7 @@ class Monitor:
         page.due = _NEVER
 
     def _left(self, page: _Page, flight: _Flight) -> None:
-        page.flying.discard(flight)
+        page.flying.remove(flight)
         self._flights -= 1
 
     def _first(self, page: _Page) -> None:
@@ -226,7 +226,7 @@ class Monitor:
         self._flights += 1
         self._watch_ourselves()
         flight = _Flight(self, page)
-        page.flying.add(flight)
+        page.flying.append(flight)
         flight.begin()
 
     def _step(self, interval_s: float) -> float:
@@ -268,7 +268,7 @@ class _Page:
         self.due = self.late_at = _NEVER
         self.started = -_NEVER
         self.fast = self.forced = self.hurry = self.overdue = self.well = False
-        self.flying: set[_Flight] = set()
+        self.flying: list[_Flight] = []
         self.guard = _Guard(monitor, self)
         self._extra, self._extra_at = EXTRA_BURST, -_NEVER
         self._mean = self._spread = 0.0

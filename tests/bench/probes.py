@@ -66,8 +66,8 @@ CASES = {case.name: case for case in (
     Case("tls-500", 500, 1.0, tls=True),
     Case("tls-keep-4000", 800, 0.2, tls=True, connection="keep", peer=False),
     Case("tls-keep-12000", 1200, 0.1, tls=True, connection="keep", peer=False),
-    Case("memory-plain", 10000, 10.0, guarded=True),
-    Case("memory-tls", 10000, 10.0, tls=True, guarded=True),
+    Case("memory-plain", 9000, 10.0, guarded=True),
+    Case("memory-tls", 9000, 10.0, tls=True, guarded=True),
 )}
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
-from lbctl.clock import LoopClock
+from lbctl.clock import LoopClock, SystemClock
 from lbctl.controller.monitor import EXTRA_BURST, FLIGHTS_MAX, GUARD_REST_S, STARTS_PER_S, Monitor
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import ProbeSettings
-from lbctl.probes.base import Cancel, Done, Target
+from lbctl.probes.base import Cancel, Done, Target, target_at
+from lbctl.probes.core import CoreProbe, Settings
+from lbctl.probes.engine import Engine
 from tests import virtual
+from tests.probes.servers import reply
 
 CAREFUL = ProbeSettings()
 STANDARD = ProbeSettings("standard", 1.0, 0.25, 1.0, 3, 2, 10, 0.0)
@@ -371,3 +376,79 @@ def test_a_kept_connection_gives_way_to_a_slow_look_and_rests() -> None:
         assert stage.guarded == 2 and len(stage.guards) == 1
 
     virtual.run(story())
+
+
+ONE_PLACE = """
+import socket, sys
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+while True:
+    connection = listening.accept()[0]
+    try:
+        if connection.recv(4096):
+            connection.sendall(bytes.fromhex(sys.argv[1]))
+    except OSError:
+        pass
+    connection.close()
+"""
+MANY_PLACES = """
+import socket, sys, threading
+def serve(connection):
+    try:
+        if connection.recv(4096):
+            connection.sendall(bytes.fromhex(sys.argv[1]))
+        connection.close()
+    except OSError:
+        pass
+listening = socket.create_server(("127.0.0.1", 0), backlog=100)
+print(listening.getsockname()[1], flush=True)
+while True:
+    threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+    print("accepted", flush=True)
+"""
+
+
+@asynccontextmanager
+async def looked_at(program: str, settings: ProbeSettings) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[ProbeResult]]]:
+    """A real process, looked at by the real engine; the results as they come."""
+    honest = reply(b"MOBILEIRON-STATUS: OK").hex()
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", program, honest, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout is not None
+    results: list[ProbeResult] = []
+    clock = SystemClock()
+    engine, monitor = Engine(clock), Monitor(clock, lambda service, result: results.append(result))
+    try:
+        url = f"http://127.0.0.1:{int(await server.stdout.readline())}"
+        target = target_at(url, member="a", page="status", timeout_s=settings.timeout_s)
+        monitor.watch("s", CoreProbe(Settings(), engine), [target], {"a": settings})
+        yield server, results
+    finally:
+        monitor.close()
+        assert engine.sockets == 0
+        engine.close()
+        if server.returncode is None:
+            server.kill()
+        await server.wait()
+
+
+async def test_a_killed_process_is_looked_at_though_the_next_look_is_an_hour_away() -> None:
+    """A crash is noticed without waiting for the interval: the kept connection's end starts the look that tells."""
+    async with looked_at(MANY_PLACES, ProbeSettings("rare", 3600.0, 3600.0, 60.0)) as (server, results), asyncio.timeout(60):
+        while not results:
+            await asyncio.sleep(0.01)
+        assert results[0].good
+        assert server.stdout is not None
+        assert [await server.stdout.readline() for _ in range(2)] == [b"accepted\n"] * 2, "the look's connection, and the one that is kept"
+        assert len(results) == 1
+        server.kill()
+        while len(results) < 2:
+            await asyncio.sleep(0.01)
+        assert results[1].reason in (Reason.REFUSED, Reason.RESET)
+
+
+async def test_a_server_that_serves_one_connection_at_a_time_is_not_taken_for_dead() -> None:
+    """The kept connection fills its only place, and gives way in time."""
+    async with looked_at(ONE_PLACE, ProbeSettings("often", 0.2, 0.2, 10.0)) as (_, results), asyncio.timeout(60):
+        while len(results) < 12 or not any(r.ended - r.started > 0.3 for r in results):
+            await asyncio.sleep(0.01)
+        assert all(result.good or result.void for result in results)
