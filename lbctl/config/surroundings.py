@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pkgutil
 from collections.abc import Callable, Iterator
 
 from pydantic import BaseModel
@@ -13,6 +15,9 @@ from lbctl.config.problems import suggestion
 from lbctl.dns.settings import tsig_key
 
 Complaints = Iterator[Complaint]
+_PACKAGE = importlib.util.find_spec("lbctl.actuators")
+ACTUATOR_KINDS = frozenset(module.name for module in pkgutil.iter_modules(_PACKAGE.submodule_search_locations if _PACKAGE else ()))
+"""Files of `lbctl/actuators/`; a test holds them against the dictionary."""
 
 
 def memory(context: Context) -> Complaints:
@@ -57,6 +62,15 @@ def _goes_round(start: str, links: dict[str, str | None]) -> bool:
         seen.add(here)
         here = links.get(here)
     return here == start
+
+
+def kinds(context: Context) -> Complaints:
+    """Each actuator is of a kind that this build has. A kind is a file: seen by its name, because importing all of them takes longer than a check."""
+    for name, service in context.services():
+        for number, actuator in enumerate(service.actuators):
+            if actuator.kind not in ACTUATOR_KINDS:
+                path = ("services", name, "actuators", number, actuator.kind)
+                yield Complaint(path, f"the actuator {actuator.kind} is not available in this build")
 
 
 def targets(context: Context) -> Complaints:
@@ -135,4 +149,4 @@ def _named_files(path: ValuePath, value: object) -> Iterator[tuple[ValuePath, st
             yield from _named_files((*path, number), inner)
 
 
-CHECKS: tuple[Callable[[Context], Complaints], ...] = (memory, listening, following, targets, canaries, files, keys)
+CHECKS: tuple[Callable[[Context], Complaints], ...] = (memory, listening, following, kinds, targets, canaries, files, keys)

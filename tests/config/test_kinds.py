@@ -12,6 +12,7 @@ from lbctl.actuators import ACTUATORS
 from lbctl.config import Config, read
 from lbctl.config.kinds import Actuator, Notify
 from lbctl.config.services import Monitor
+from lbctl.config.surroundings import ACTUATOR_KINDS
 from lbctl.config.tree import TsigConfig
 from lbctl.errors import ConfigError
 from lbctl.notifiers import NOTIFIERS
@@ -98,6 +99,16 @@ def test_every_kind_can_be_written() -> None:
 def test_a_monitor_that_this_build_has_not_is_said(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ConfigError, match="not available in this build"):
         built(tmp_path, monitor=MONITOR[kind])
+
+
+def test_an_actuator_is_available_where_the_dictionary_has_it() -> None:
+    assert set(ACTUATORS) == set(Actuator.model_fields) & ACTUATOR_KINDS
+
+
+@pytest.mark.parametrize("kind", sorted(set(Actuator.model_fields) - set(ACTUATORS)))
+def test_an_actuator_that_this_build_has_not_is_said(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ConfigError, match="not available in this build"):
+        built(tmp_path, actuator=f"{{{kind}: {ACTUATE[kind]}}}")
 
 
 @pytest.mark.parametrize(("actuator", "words"), [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lbctl.config import Config, read
+from lbctl.config.surroundings import ACTUATOR_KINDS
 from lbctl.errors import ConfigError
 from lbctl.model.settings import Freshness, ProbeSettings, Role
 
@@ -28,7 +29,6 @@ UNCOMMENTED = {
     "      # - rfc2136:": "      - rfc2136:",
     "      #                tsig: {name: lbctl., algorithm: hmac-sha256, secret_file: /etc/lbctl/tsig.key}}":
         "                     tsig: {name: lbctl., algorithm: hmac-sha256, secret_file: F}}",
-    "      # - vip:": "      - vip:",
     "  # careful is: {interval": "  # careful is: {interval",
 }
 OTHER = """
@@ -88,16 +88,25 @@ def test_every_commented_key_works_too(tmp_path: Path) -> None:
     assert core.settings.member("core-b").driven
     assert core.drives["core-b"].ssh == ("core-b.example.com", 22)
     assert core.freshness["core-b"].kind == "ssh"
-    assert [one.id for one in core.actuators] == ["authoritative:core.gtm.example.com", "rfc2136:core.example.com", "vip:203.0.113.9"]
+    assert [one.id for one in core.actuators] == ["authoritative:core.gtm.example.com", "rfc2136:core.example.com"]
     assert core.actuators[1].settings["tsig"].secret_file == tmp_path / "file"
     assert core.actuators[1].settings["servers"] == (("192.0.2.53", 53),)
     assert core.settings.actuators == tuple(one.id for one in core.actuators)
 
 
+def test_a_virtual_address_works_where_this_build_has_them(tmp_path: Path) -> None:
+    text = live(tmp_path).replace("      # - vip:", "      - vip:")
+    if "vip" in ACTUATOR_KINDS:
+        assert built(tmp_path, text).services["core"].actuators[2].id == "vip:203.0.113.9"
+    else:
+        with pytest.raises(ConfigError, match="the actuator vip is not available in this build"):
+            built(tmp_path, text)
+
+
 def test_no_comment_of_the_reference_hides_a_key_that_was_forgotten() -> None:
     commented = re.findall(r"^\s*# (?:- )?([a-z_]+):", REFERENCE.read_text(encoding="utf-8"), re.MULTILINE)
     tried = {word for old in UNCOMMENTED for word in re.findall(r"# (?:- )?([a-z_]+):", old)}
-    assert set(commented) - tried == {"state"}, "etcd is refused below"
+    assert set(commented) - tried == {"state", "vip"}, "both have a test of their own"
 
 
 def test_several_controllers_are_refused_with_a_clear_word(tmp_path: Path) -> None:
