@@ -116,7 +116,7 @@ def explain(case: Case, to: str | None = None) -> dict[str, Any]:
         "active": case.saved.active,
         "why": reason_now(case),
         "blocked_by": blocked_by(case),
-        "if_active_failed": _what_if(case),
+        "if_active_failed": what_if(case),
         "candidates": [
             {"member": name, "open": not gate.failing(case, name), "rules": [_row(row) for row in gate.rows(case, name)]} for name in candidates
         ],
@@ -131,7 +131,7 @@ def _resume(case: Case) -> dict[str, Any] | None:
     return {"open": missing is None, **({} if missing is None else {"rule": missing.rule, "evidence": missing.evidence, "opens": missing.opens})}
 
 
-def _what_if(case: Case) -> dict[str, Any]:
+def what_if(case: Case) -> dict[str, Any]:
     """What would happen if the active failed now, for good: the same gate over a state in which it has."""
     if not case.active or case.settings.kind == "pool":
         return {"moves_to": None, "text": "the answer follows the members' health"}

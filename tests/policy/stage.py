@@ -14,6 +14,7 @@ from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import MemberSettings, ProbeSettings, Role, ServiceSettings
 from lbctl.model.state import Saved
 from lbctl.policy import begin, decide, explain, invariants, view
+from lbctl.policy.case import Case
 
 T0 = 1_800_000_000.0
 PROBE = ProbeSettings(profile="standard", interval_s=1.0, fast_interval_s=0.25, timeout_s=1.0, min_outage_s=0.0)
@@ -145,6 +146,10 @@ class Stage:
     @property
     def active(self) -> str | None:
         return self.state.saved.active
+
+    @property
+    def case(self) -> Case:
+        return Case(self.settings, self.state, self.now, self.around)
 
     @property
     def view(self) -> dict:  # type: ignore[type-arg]
