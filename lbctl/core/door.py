@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from aiohttp import web
 
@@ -105,10 +106,9 @@ class _Silent(asyncio.Protocol):
         self._held = held
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.pause_reading()
-        self._held.add(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
+        self._transport.pause_reading()
+        self._held.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._held.discard(self._transport)
