@@ -9,6 +9,9 @@ from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, age, clean, colu
 
 Shown = Mapping[str, Any]
 
+WAITING = frozenset({"active-down", "candidate-confirmed"})
+"""Rules that are shut as long as all is well."""
+
 
 def sheet(shown: Shown, now: float) -> Iterator[str]:
     """The lines of `lbctl status SERVICE`."""
@@ -52,27 +55,29 @@ def _people(shown: Shown, now: float) -> Iterator[str]:
 
 
 def _members(shown: Shown, now: float) -> list[str]:
-    rows = [_member(shown, member, now) for member in shown["members"]]
-    return columns(rows, head=("  MEMBER", "ROLE", "HEALTH", "SAYS", "FOR", "PAGES", "NOTES"))
+    """A row a member; each page has a column, and the one that judges the member is what it SAYS."""
+    pages = list(dict.fromkeys(page for member in shown["members"] for page in member["monitors"]))
+    rows = [_member(shown, member, pages, now) for member in shown["members"]]
+    return columns(rows, head=("  MEMBER", "ROLE", "HEALTH", "SAYS", "FOR", *(page.upper() for page in pages), "LOOKED", "NOTES"))
 
 
-def _member(shown: Shown, member: Mapping[str, Any], now: float) -> tuple[str, ...]:
+def _member(shown: Shown, member: Mapping[str, Any], pages: list[str], now: float) -> tuple[str, ...]:
     active = member["name"] in (shown.get("answering") or [shown["active"]])
     health = paint(member["health"], {"up": GOOD, "down": BAD}.get(member["health"], ATTENTION))
+    looked = max((page.get("age_s") or 0.0 for page in member["monitors"].values()), default=0.0)
     return (("> " if active else "  ") + paint(member["name"], STRONG), member["role"], health, _says(member), age(member["since"], now),
-            ", ".join(_page(name, page) for name, page in member["monitors"].items()), ", ".join(_notes(member, active)))
+            *(paint(_words(member["monitors"].get(page)), QUIET) for page in pages), f"{looked:.0f}s ago", ", ".join(_notes(member, active)))
+
+
+def _words(entry: Mapping[str, Any] | None) -> str:
+    """What one page says, in words: a verdict, with its reason where it is a bad one."""
+    if entry is None or entry["verdict"] not in ("failed", "unknown"):
+        return str(entry["verdict"]) if entry is not None else ""
+    return f"{entry['verdict']} ({entry['reason']})" if entry["reason"] != entry["verdict"] else entry["verdict"]
 
 
 def _says(entry: Mapping[str, Any]) -> str:
-    """A verdict, with its reason where it is a bad one."""
-    if entry["verdict"] in ("failed", "unknown"):
-        return paint(f"{entry['verdict']} ({entry['reason']})" if entry["reason"] != entry["verdict"] else entry["verdict"], BAD)
-    return str(entry["verdict"])
-
-
-def _page(name: str, page: Mapping[str, Any]) -> str:
-    looked = page.get("age_s")
-    return f"{name}: {_says(page)}" + (paint(f" {looked:.0f}s ago", QUIET) if looked is not None else "")
+    return paint(_words(entry), BAD if entry["verdict"] in ("failed", "unknown") else "")
 
 
 def _notes(member: Mapping[str, Any], active: bool) -> Iterator[str]:
@@ -94,6 +99,9 @@ def _gate(shown: Shown) -> Iterator[str]:
         shut = [row for row in candidate["rules"] if not row["holds"]]
         if not shut:
             yield f"Gate to {candidate['member']}: {paint('open', BAD)}, every rule holds"
+            continue
+        if all(row["rule"] in WAITING for row in shut):
+            yield f"{candidate['member']} is ready: traffic stays because of {shut[0]['rule']} alone ({clean(shut[0]['evidence'])})"
             continue
         yield f"Gate to {candidate['member']}: shut by {len(shut)} of {len(candidate['rules'])} rules"
         yield from columns([(row["rule"], clean(row["evidence"])) for row in shut], indent="  ")

@@ -66,6 +66,20 @@ def columns(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: 
     return [indent + "  ".join([*cells, line[-1]]).rstrip() for cells, line in zip(padded, lines, strict=True)]
 
 
+def cut(line: str, room: int) -> str:
+    """At most `room` characters wide, colours closed."""
+    if width(line) <= room:
+        return line
+    kept, used = [], 0
+    for part in re.split(r"(\x1b\[[0-9;]*m)", line):
+        if part.startswith("\x1b"):
+            kept.append(part)
+        else:
+            kept.append(part[: max(room - 1 - used, 0)])
+            used += len(part)
+    return "".join(kept) + "…"
+
+
 def folded(line: str, indent: int) -> list[str]:
     """Broken at words to the terminal's width, with the rest indented; whole where nobody looks (a pipe, a file)."""
     if not sys.stdout.isatty():

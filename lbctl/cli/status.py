@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from lbctl.cli.complete import service_names
 from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.service import sheet
-from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, clean, columns, emit, left, level, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, clean, columns, cut, emit, left, level, paint
 
 NAGIOS = {GOOD: (0, "OK"), ATTENTION: (1, "WARNING"), BAD: (2, "CRITICAL")}
 REFRESH_S = 1.0
@@ -145,10 +146,8 @@ def _paint(picture: list[str], terminal: bool) -> None:
     if not terminal:
         click.echo("\n".join(picture) + "\n")
         return
-    import shutil
-
-    rows = shutil.get_terminal_size().lines
+    width, rows = os.get_terminal_size(sys.stdout.fileno())
     head = paint("lbctl status, live; Ctrl-C ends it", QUIET)
     shown = [head, *picture][: max(rows - 1, 1)]
-    sys.stdout.write("\x1b[H" + "".join(f"{row}\x1b[K\n" for row in shown) + "\x1b[J")
+    sys.stdout.write("\x1b[H" + "".join(f"{cut(row, width)}\x1b[0m\x1b[K\n" for row in shown) + "\x1b[J")
     sys.stdout.flush()

@@ -51,7 +51,8 @@ def odd() -> Stage:
 
 STATES: dict[str, Callable[[], Stage]] = {
     "unseen": Stage, "normal": lambda: Stage().normal(), "failed over": lambda: Stage().failed_over(), "held": held, "maintained": maintained,
-    "asking": asking, "forced": forced, "odd": odd, "uninitialised": lambda: Stage(shown="strange"), "nothing published": lambda: Stage(shown="nothing"),
+    "asking": asking, "forced": forced, "odd": odd,
+    "uninitialised": lambda: Stage(shown="strange"), "nothing published": lambda: Stage(shown="nothing"),
 }
 
 

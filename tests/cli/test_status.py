@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from lbctl.cli.show import columns, short
+from lbctl.cli.show import columns, cut, short
 from tests.api.fake import member, service
 from tests.cli.conftest import Terminal
 
@@ -33,14 +33,14 @@ def test_what_needs_attention_is_in_the_line(terminal: Terminal) -> None:
 
 
 def test_one_service_in_depth(terminal: Terminal) -> None:
-    rule = {"rule": "active-down", "holds": False, "evidence": "core-a status: OK, up", "opens": "the active fails"}
+    rule = {"rule": "not-held", "holds": False, "evidence": "held by otto", "opens": "release"}
     failed = member("core-b", "secondary", health="down", verdict="failed", reason="refused", latched=True, needs_resync=True)
     terminal.controller.services["core"] = service(
         "core", reason="core-a has the traffic and serves", gate=[{"member": "core-b", "open": False, "rules": [rule]}],
         members=[member("core-a", "primary"), failed])
     out = terminal.type("status", "core").stdout
     for words in ("core is normal: core-a has the traffic", "> core-a", "failed (refused)", "latched, needs re-sync",
-                  "Gate to core-b: shut by 1 of 1 rules", "active-down  core-a status: OK, up",
+                  "Gate to core-b: shut by 1 of 1 rules", "not-held  held by otto",
                   "authoritative:core.gtm.example.com  7       7        7         in sync"):
         assert words in out
 
@@ -116,6 +116,10 @@ def test_watch_repaints_until_it_is_interrupted(terminal: Terminal) -> None:
 ])
 def test_lengths_of_time_as_people_say_them(seconds: float, text: str) -> None:
     assert short(seconds) == text
+
+
+def test_a_line_is_cut_by_what_is_seen_of_it() -> None:
+    assert cut("\x1b[31mabcdef\x1b[0m", 4) == "\x1b[31mabc\x1b[0m…" and cut("abc", 3) == "abc"
 
 
 def test_columns_ignore_colour_codes() -> None:
