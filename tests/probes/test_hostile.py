@@ -9,13 +9,15 @@ import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbctl.clock import SystemClock
 from lbctl.model.looks import DETAIL_MAX, ProbeResult, Reason, Verdict
 from lbctl.probes.base import Aim, Tls, target_at
 from lbctl.probes.core import CoreProbe, Settings
 from lbctl.probes.engine import Engine
-from lbctl.probes.reply import Flaw, Reply, ReplyReader
+from lbctl.probes.reply import BODY_BYTES_MAX, Flaw, Reply, ReplyReader
 from tests.probes.hostile import CORPUS, GOOD, Row
 from tests.probes.servers import Authority, Play, server_context, serving
 
@@ -94,6 +96,17 @@ def test_an_honest_reply_is_read_however_it_was_cut(sent: bytes) -> None:
     for size in (1, 2, 3, 7, 1000):
         found = read(sent, size)
         assert isinstance(found, Reply) and found.body.strip() == b"MOBILEIRON-STATUS: OK"
+
+
+@given(st.sampled_from([*GOOD.values(), *(row.sent for row in CORPUS if len(row.sent) < 2000)]), st.data())
+def test_no_bytes_make_the_reader_raise_or_hold_more_than_its_cap(sent: bytes, data: st.DataObject) -> None:
+    """Replies with a piece cut out, doubled, or replaced by any other bytes."""
+    begin = data.draw(st.integers(0, len(sent)))
+    end = data.draw(st.integers(begin, len(sent)))
+    words = st.sampled_from([b"\r\n", b"\0", b":", b"0\r\n\r\n", b"ffffffff"])
+    piece = data.draw(st.one_of(st.binary(max_size=20), st.just(sent[begin:end] * 2), words))
+    found = read(sent[:begin] + piece + sent[end:], data.draw(st.integers(1, 50)))
+    assert isinstance(found, Flaw) or len(found.body) <= BODY_BYTES_MAX
 
 
 def read(sent: bytes, size: int) -> Reply | Flaw:

@@ -104,6 +104,19 @@ async def test_the_last_good_resolution_outlives_the_resolver(engine: Engine) ->
         assert (await seen(engine, f"http://core.invalid:{server.port}")).good
 
 
+async def test_a_name_of_many_addresses_is_reached_by_whichever_answers(engine: Engine) -> None:
+    """H22: the first refuses, the second swallows every packet, the third serves; all within one deadline."""
+    async with serving(OK, host="127.0.0.3") as server:
+        with socket.socket() as full, socket.socket() as last:
+            full.bind(("127.0.0.2", server.port))
+            full.listen(0)
+            last.connect(("127.0.0.2", server.port))  # its queue is full now: no more SYN is answered
+            name = engine.names.name("many.invalid", server.port)
+            name.places = tuple((socket.AF_INET, (f"127.0.0.{n}", server.port)) for n in (1, 2, 3))
+            result = await seen(engine, f"http://many.invalid:{server.port}", timeout_s=4.0)
+    assert result.good, result.detail
+
+
 async def test_nobody_there_is_refused(engine: Engine) -> None:
     result = await seen(engine, f"http://127.0.0.1:{closed_port()}")
     assert (result.verdict, result.reason, result.void) == (Verdict.FAILED, Reason.REFUSED, "")
