@@ -30,6 +30,9 @@ HEADERS: Mapping[str, str] = {
 }
 FIELD_CHARS_MAX = 10_000
 NAME_CHARS_MAX = 100
+ADDRESS_WAIT_MAX_S = 300.0
+USER_WAIT_MAX_S = 10.0
+"""Short, so that somebody else's guesses never keep an administrator out for long."""
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,7 +63,8 @@ class Guard:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._sessions = Sessions()
-        self._throttle = Throttle()
+        self._from_address = Throttle(ADDRESS_WAIT_MAX_S)
+        self._for_user = Throttle(USER_WAIT_MAX_S)
         self._cookie = f"__Host-mics-{core.settings.name}"  # two Cores on one machine share a host name, and with it a cookie jar
 
     def inside(self, room: Room, *, alone: bool = False) -> Answer:
@@ -70,7 +74,7 @@ class Guard:
             session = self._sessions.find(request.cookies.get(self._cookie, ""), self._core.clock.now(), touch=not alone)
             if session is None or not await self._core.users.exists(session.user):
                 return go("/login")
-            fields = _texts(await request.post() if request.method == "POST" else request.query)
+            fields = await _sent(request)
             if request.method == "POST" and not (_from_here(request) and session.owns(fields.get("csrf", ""))):
                 raise web.HTTPForbidden(text="This form is not of your session: go back, reload the page and try again.\n")
             return await room(Visit(session, fields))
@@ -83,21 +87,22 @@ class Guard:
 
     async def login(self, request: web.Request) -> web.StreamResponse:
         """Opens a session for the right password."""
-        fields, now = _texts(await request.post()), self._core.clock.now()
-        user, keys = fields.get("user", "")[:NAME_CHARS_MAX], (f"user {fields.get('user', '')[:NAME_CHARS_MAX]}", f"from {request.remote}")
+        fields, now = await _sent(request), self._core.clock.now()
+        user = fields.get("user", "")[:NAME_CHARS_MAX]
+        throttles = ((self._from_address, str(request.remote)), (self._for_user, user))
         if not _from_here(request):
             raise web.HTTPForbidden(text="The form came from another site.\n")
-        wait_s = max(self._throttle.wait_s(key, now) for key in keys)
+        wait_s = max(throttle.wait_s(key, now) for throttle, key in throttles)
         if wait_s > 0:
             seconds = math.ceil(wait_s)
             return self._login_page(user, f"Too many attempts. Try again in {seconds} seconds.", 429, {"Retry-After": str(seconds)})
-        for key in keys:
-            self._throttle.failed(key, now)  # counted before the password is looked at: guesses sent at once are guesses too
+        for throttle, key in throttles:
+            throttle.failed(key, now)  # counted before the password is looked at: guesses sent at once are guesses too
         if not await self._core.users.verify(user, fields.get("password", "")):
             self._core.log.write(SYSTEM, f"portal: login refused: {user} from {request.remote}", level="WARNING")
             return self._login_page(user, "The user name or the password is wrong.", 403)
-        for key in keys:
-            self._throttle.passed(key)
+        for throttle, key in throttles:
+            throttle.passed(key)
         self._core.log.write(SYSTEM, f"portal: {user} logged in from {request.remote}")
         response = go("/ha")
         response.set_cookie(self._cookie, self._sessions.begin(user, now), path="/", secure=True, httponly=True, samesite="Strict")
@@ -143,6 +148,10 @@ def _from_here(request: web.Request) -> bool:
     return request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
 
 
-def _texts(sent: Mapping[str, object]) -> dict[str, str]:
-    """The text fields of a form, bounded; files are no fields of ours."""
+async def _sent(request: web.Request) -> dict[str, str]:
+    """The text fields of a form or a query, bounded; files are no fields of ours. Raises HTTP 400 for what is no form."""
+    try:
+        sent = await request.post() if request.method == "POST" else request.query
+    except (ValueError, LookupError):  # bytes that are no text, a character set that nobody knows, a broken multipart
+        raise web.HTTPBadRequest(text="This is not a form.\n") from None
     return {name: value[:FIELD_CHARS_MAX] for name, value in sent.items() if isinstance(value, str)}

@@ -14,7 +14,6 @@ IDLE_S = 15 * 60.0
 LIFE_S = 8 * 3600.0
 SESSIONS_MAX = 200
 GUESSES = 5
-WAIT_MAX_S = 300.0
 WATCHED_MAX = 2000
 
 
@@ -78,9 +77,10 @@ class _Guesses:
 
 
 class Throttle:
-    """Wrong passwords of one key (a user name, an address): after five the wait doubles, up to five minutes."""
+    """Wrong passwords by key (addresses, or user names): after five the wait doubles, up to `wait_max_s`."""
 
-    def __init__(self) -> None:
+    def __init__(self, wait_max_s: float) -> None:
+        self._wait_max_s = wait_max_s
         self._by_key: OrderedDict[str, _Guesses] = OrderedDict()
 
     def wait_s(self, key: str, now: float) -> float:
@@ -94,7 +94,7 @@ class Throttle:
         guesses.failed += 1
         self._by_key.move_to_end(key)
         if guesses.failed >= GUESSES:
-            guesses.until = now + min(WAIT_MAX_S, 2.0 ** min(guesses.failed - GUESSES + 1, 20))
+            guesses.until = now + min(self._wait_max_s, 2.0 ** min(guesses.failed - GUESSES + 1, 20))
         while len(self._by_key) > WATCHED_MAX:
             self._by_key.popitem(last=False)
 

@@ -115,3 +115,29 @@ async def test_a_user_who_is_no_user_any_more_is_out(tmp_path: Path) -> None:
     async with standby(tmp_path) as (node, visitor):
         await node.replication.database.file.write(lambda connection: connection.execute("DELETE FROM local_users"))
         assert (await visitor.get("/ha")).location == "/mics/login"
+
+
+BODIES = {
+    "bytes that are no text": (b"user=\xff\xfe&password=%ff", "application/x-www-form-urlencoded"),
+    "an unknown character set": (b"user=a", "application/x-www-form-urlencoded; charset=klingon"),
+    "a multipart without an end": (b'--x\r\nContent-Disposition: form-data; name="user"\r\n\r\nadmin', "multipart/form-data; boundary=x"),
+    "a multipart without a boundary": (b"user", "multipart/form-data"),
+    "a file for a field": (
+        b'--x\r\nContent-Disposition: form-data; name="user"; filename="a"\r\n\r\nadmin\r\n--x--\r\n', "multipart/form-data; boundary=x"),
+    "json": (b'{"user": "admin"}', "application/json"),
+    "nothing": (b"", "application/x-www-form-urlencoded"),
+}
+
+
+@pytest.mark.parametrize(("body", "kind"), BODIES.values(), ids=BODIES)
+async def test_what_is_no_form_is_refused_and_never_an_error_of_ours(tmp_path: Path, body: bytes, kind: str) -> None:
+    async with standby(tmp_path) as (_, visitor):
+        for path in ("/login", "/ha"):
+            answer = await visitor.send(path, body, kind)
+            assert answer.status in (400, 403), (path, answer.status)
+        assert (await visitor.get("/logs?module=%ff%00&log=%F0")).status == 200
+
+
+async def test_a_form_without_end_is_cut_off(tmp_path: Path) -> None:
+    async with standby(tmp_path) as (_, visitor):
+        assert (await visitor.send("/ha", b"a=" + b"x" * (2 << 20), "application/x-www-form-urlencoded")).status == 413

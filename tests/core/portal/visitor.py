@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -58,6 +59,10 @@ class Visitor:
         """A form as a page of ours would send it; `headers` have _ for -."""
         sent = {"csrf": self.csrf, **fields}
         return await self._ask("POST", path, data=sent, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    async def send(self, path: str, body: bytes, kind: str) -> Answer:
+        """Anything."""
+        return await self._ask("POST", path, data=io.BytesIO(body), headers={"Content-Type": kind})
 
     async def login(self, user: str = "admin", password: str = PASSWORD) -> Answer:
         answer = await self.post("/login", {"user": user, "password": password})
