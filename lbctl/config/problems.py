@@ -25,7 +25,9 @@ def from_validation(error: ValidationError, document: Document, root: type[BaseM
 
 
 def _problem(item: dict[str, Any], document: Document, root: type[BaseModel]) -> Problem:
-    path: ValuePath = tuple(part for part in item["loc"] if part not in ("", "[key]"))
+    path: ValuePath = item["loc"]
+    if path not in document.keys:  # a view's name or a mark of the validator's, not of the file's
+        path = tuple(part for part in path if part not in ("", "[key]"))
     unknown = item["type"] == "extra_forbidden"
     if unknown:
         known = _keys(root, path[:-1])

@@ -90,6 +90,7 @@ MISTAKES = [
     ("    automation: on", "    minimum_share: 150%", 15, 20, "at most 100%", ""),
     ("        role: primary", "        role: master", 18, 15, "expected primary or secondary", ""),
     ("services:", "servces:", 1, 1, "is missing", ""),
+    ("controller: {", "'': {", 1, 1, "unknown key", ""),
 ]
 
 
