@@ -17,6 +17,9 @@ from lbctl.core.show import SHOW, task_line
 from lbctl.core.sync.history import Result, SyncOverlap
 from lbctl.core.sync.transfer import Progress
 
+PROGRESS_S = 5.0
+"""A sync that is long in one task says so this often."""
+
 
 async def _mode_primary(call: Call) -> int:
     await call.core.promote(call.cause)
@@ -29,13 +32,14 @@ async def _mode_secondary(call: Call) -> int:
 
 
 async def _sync(call: Call) -> int:
-    host, seen = call.arguments[0], ""
+    host, clock = call.arguments[0], call.core.clock
+    shown, due = "", 0.0
 
     def progress(now: Progress) -> None:
-        nonlocal seen
-        if now.task != seen:
-            seen = now.task
-            call.print(f"{now.task} ...")
+        nonlocal shown, due
+        if now.task != shown or clock.now() >= due:
+            shown, due = now.task, clock.now() + PROGRESS_S
+            call.print(f"{now.task}: {now.rows:,} of {now.of:,} rows, {now.received_bytes / 1e6:,.1f} MB received")
 
     try:
         run = await call.core.run_sync(host, call.cause, progress)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 
 import asyncssh
 from asyncssh.editor import SSHLineEditorChannel
@@ -139,7 +140,11 @@ class _Gate(asyncssh.SSHServer):
             process.stdout.write("\n")
             return answer.rstrip("\r\n")
 
-        shell = Shell(self._core, self._user, self._commands, lambda text: process.stdout.write(text + "\n"), ask)
+        def show(text: str) -> None:
+            with suppress(OSError):  # whoever leaves before the end of a sync does not end the sync
+                process.stdout.write(text + "\n")
+
+        shell = Shell(self._core, self._user, self._commands, show, ask)
         try:
             if process.command is not None:
                 await shell.line(process.command)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbctl.core.commands import COMMANDS
 from lbctl.core.node import Node
@@ -139,6 +141,12 @@ def test_a_line_that_is_no_command_says_what_is_wrong(line: str, sentence: str) 
     found = resolve(COMMANDS, line.split())
     assert isinstance(found, str)
     assert any(one in found for one in sentence.split("|"))
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=5))
+def test_whatever_is_typed_is_a_command_or_a_sentence(words: list[str]) -> None:
+    found = resolve(COMMANDS, words)
+    assert found.startswith("% ") if isinstance(found, str) else len(found[0].words) == len(words)
 
 
 def test_an_argument_that_begins_like_a_word_is_still_an_argument() -> None:

@@ -16,7 +16,7 @@ from lbctl.core.faults import Fault
 from lbctl.core.node import Node
 from lbctl.core.trust import USER, NotTrusted
 from lbctl.core.users import ADMIN_KEY
-from tests.core.cores import pair, running, settings, trust
+from tests.core.cores import pair, running, settings, trust, until
 
 ADMIN_ALONE = {"enabled": True, "mode": "Secondary"}
 
@@ -189,6 +189,20 @@ async def test_the_enable_secret_is_not_echoed_on_a_terminal(tmp_path: Path) -> 
                 while expected not in seen:
                     seen += await process.stdout.read(4096)
         assert "sesame" not in seen
+
+
+async def test_a_sync_goes_on_when_the_administrator_who_began_it_leaves(tmp_path: Path) -> None:
+    """G-SY3: `failover sync` is Run Sync Now; closing the window does not stop it."""
+    async with pair(tmp_path) as (a, b):
+        await a.replication.database.insert("devices", [{"uuid": f"device-{n}", "model": "x" * 200} for n in range(20_000)])
+        async with connecting(b, client_keys=[str(b.settings.directory / ADMIN_KEY)]) as connection:
+            await connection.create_process("enable; failover sync 127.0.0.1")
+            await until(lambda: b.replication.progress, "the transfer")
+            connection.abort()
+        await until(lambda: not b.replication.running, "the end of the sync")
+        last = await b.replication.history.last()
+        assert last is not None
+        assert (last.result, await b.replication.database.count("devices")) == ("Success", 20_000)
 
 
 @pytest.mark.peer("ssh")
