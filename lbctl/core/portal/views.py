@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lbctl.core.connectivity import Tested
 from lbctl.core.portal.frame import ROOT, badge, bare, button, facts, form, gmt, radios, result_badge, row, section, select, table, text
+from lbctl.core.portal.ha_view import progress_line
 from lbctl.core.portal.markup import Child, Html, join, tag
 from lbctl.core.sync.history import RunRecord, TaskRecord
 from lbctl.core.sync.transfer import Progress
@@ -96,11 +97,11 @@ def sync_history(runs: Sequence[RunRecord], progress: Progress | None) -> Html:
 
 
 def _run(run: RunRecord, newest: bool, progress: Progress | None) -> Html:
-    seconds = f"{run.completed - run.started:.1f} s" if run.completed is not None else "running"
+    size = f"{run.completed - run.started:.1f} s, {run.received_bytes / 1e6:,.2f} MB" if run.completed is not None else ""
     title = tag("summary", tag("strong", gmt(run.started)), result_badge(run.result), tag("span", f"from {run.source}"),
-                tag("span", f"{seconds}, {run.received_bytes / 1e6:,.2f} MB", class_="hint"))
+                tag("span", size, class_="hint"))
     tasks = table(("Task", "Result", "GMT", "Seconds", "Detail"), [_task(task) for task in run.tasks], "No task was begun.")
-    where = tag("p", f"{progress.task}: {progress.rows:,} of {progress.of:,} rows") if newest and progress and run.completed is None else None
+    where = tag("p", progress_line(progress)) if newest and progress and run.completed is None else None
     reason = tag("p", run.reason, class_="note bad" if run.result == "Failed" else "note info") if run.reason else None
     return tag("details", title, facts([("Started", gmt(run.started)), ("Completed", gmt(run.completed))]), reason, where, tasks, open=newest)
 
