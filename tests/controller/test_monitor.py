@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from lbctl.clock import LoopClock, SystemClock
-from lbctl.controller.monitor import EXTRA_BURST, FLIGHTS_MAX, GUARD_REST_S, STARTS_PER_S, Monitor
+from lbctl.controller.monitor import FLIGHTS_MAX, STARTS_PER_S, Monitor
+from lbctl.controller.watched import EXTRA_BURST, GUARD_REST_S
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import ProbeSettings
 from lbctl.probes.base import Cancel, Done, Target, target_at
