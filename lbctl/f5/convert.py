@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from lbctl.config.quantities import NAME
+from lbctl.config.quantities import NAME, address, dns_name
 from lbctl.f5.leftovers import Leftover, remark, unread
 from lbctl.f5.objects import F5Monitor, F5Pool, Objects, VirtualServer, WideIp
 from lbctl.f5.syntax import Statement
@@ -52,8 +52,8 @@ def convert(objects: Objects) -> Conversion:
             _service(work, wide_ip, zones)
     values: dict[str, Any] = {}
     if zones:
-        port = 53 if objects.listeners else 5300
-        values["authoritative"] = {"listen": [_at(address, port) for address in objects.listeners or [NOWHERE]], "zones": zones}
+        listeners = [one for one in objects.listeners if _is_address(one)]
+        values["authoritative"] = {"listen": [_at(one, 53) for one in listeners] or [_at(NOWHERE, 5300)], "zones": zones}
         if _own(objects) == NOWHERE:
             work.remark(objects.wide_ips[0].statement, "no listener or address of the BIG-IP is in this file: set `authoritative.listen` and `ns`")
     values["services"] = work.services
@@ -61,7 +61,9 @@ def convert(objects: Objects) -> Conversion:
 
 
 def _own(objects: Objects) -> str:
-    return next(iter([*objects.listeners, *objects.own_addresses]), NOWHERE)
+    """Where the balancer answers, as far as the file tells."""
+    known = [one for one in (*objects.listeners, *objects.own_addresses) if _is_address(one) and one not in ("0.0.0.0", "::")]  # noqa: S104 - no bind
+    return next(iter(known), NOWHERE)
 
 
 def _mappable(work: _Work, wide_ip: WideIp) -> bool:
@@ -70,8 +72,8 @@ def _mappable(work: _Work, wide_ip: WideIp) -> bool:
         why = f"lbctl publishes addresses, not {wide_ip.family.upper()} records"
     elif set(wide_ip.name) & set("*?"):
         why = "a pattern for many names: write a service for each name"
-    elif wide_ip.name.count(".") < 1:
-        why = "a name without a zone"
+    elif not _is_name(wide_ip.name):
+        why = "no DNS name, or one without a zone"
     elif not wide_ip.enabled:
         why = "is disabled: it answers nobody"
     elif not any((wide_ip.family, pool) in work.objects.pools for pool in wide_ip.pools):
@@ -105,8 +107,8 @@ def _service(work: _Work, wide_ip: WideIp, zones: dict[str, Any]) -> None:
     for server_name, extra in second.items():
         work.remark(extra.statement, f"an IPv6 member of {wide_ip.name} without an IPv4 one: add {extra.address} of {server_name} by hand")
     ttl = next((pool.ttl for pool in pools if pool.ttl), 30)
-    published = [name.lower() for name in (wide_ip.name, *wide_ip.aliases) if not set(name) & set("*?")]
-    service["actuators"] = [{"authoritative": {"name": name, "ttl": ttl}} for name in published]
+    published = [dns_name(name) for name in (wide_ip.name, *wide_ip.aliases) if _is_name(name) and not set(name) & set("*?")]
+    service["actuators"] = [{"authoritative": {"name": name, "ttl": ttl}} for name in dict.fromkeys(published)]
     for name in published:
         _zone(work, wide_ip, name, zones)
     work.services[_unique(wide_ip.name.split(".")[0], work.services)] = service
@@ -135,6 +137,8 @@ def _servers(work: _Work, pools: list[F5Pool]) -> list[VirtualServer]:
             server = work.objects.servers.get(member.server, {}).get(member.name)
             if server is None:
                 work.remark(member.statement, "names a virtual server that is not in this file")
+            elif not _is_address(server.address):
+                work.remark(server.statement, f"its destination {server.address!r} is no address")
             elif not (member.enabled and server.enabled):
                 work.remark(member.statement, "is disabled, so it is not imported")
             elif any(server.address == other.address for other in found):
@@ -201,9 +205,10 @@ def _member(
     port = server.port or default
     host = monitor.host or server.address
     member["url"] = f"{monitor.kind}://{_at(host, port)}" if port != default else f"{monitor.kind}://{_bracketed(host)}"
-    if server.real_address or host != server.address:
+    real = server.real_address if _is_address(server.real_address) else server.address
+    if real != server.address or host != server.address:
         real_port = server.real_port or port
-        member["connect"] = _at(server.real_address or server.address, real_port) if real_port != port else server.real_address or server.address
+        member["connect"] = _at(real, real_port) if real_port != port else real
     if monitor.kind == "https":
         member["tls"] = {"verify": False}
     return member
@@ -241,6 +246,20 @@ def _word(text: str) -> str:
     """A name that lbctl accepts."""
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("._-")[:63].rstrip("._-") or "unnamed"
     return word if NAME.fullmatch(word) else "unnamed"
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return "." in dns_name(text)
+    except ValueError:
+        return False
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(address(text))
+    except ValueError:
+        return False
 
 
 def _bracketed(host: str) -> str:

@@ -119,6 +119,11 @@ def read(statements: list[Statement]) -> Objects:
     return found
 
 
+def entries(block: Statement | None) -> list[Statement]:
+    """The named statements of a block; none where there is no block."""
+    return [inner for inner in (block.block or () if block else ()) if inner.words]
+
+
 def plain(name: str) -> str:
     """A name without its partition: `/Common/core-a` -> `core-a`."""
     return name.rsplit("/", 1)[-1]
@@ -153,7 +158,7 @@ def _server(statement: Statement, found: Objects) -> None:
     block = statement.find("virtual-servers")
     monitors = names(statement.find("monitor"))
     servers = found.servers.setdefault(name, {})
-    for one in (block.block or []) if block else []:
+    for one in entries(block):
         server = _virtual_server(one, name, datacenter, monitors, enabled=statement.find("disabled") is None)
         servers[server.name] = server
     if product in ("bigip", "single-bigip", "redundant-bigip") and not servers:
@@ -196,7 +201,7 @@ def _pool(statement: Statement) -> F5Pool:
     statement.used = True
     family, name = _typed(statement)
     block = statement.find("members")
-    members = [_pool_member(one, number) for number, one in enumerate((block.block or []) if block else [])]
+    members = [_pool_member(one, number) for number, one in enumerate(entries(block))]
     ttl = statement.value("ttl")
     return F5Pool(
         name, family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdigit() else None,
@@ -214,10 +219,10 @@ def _pool_member(statement: Statement, number: int) -> PoolMember:
     """`/Common/SERVER:/Common/VS`, `SERVER:VS`; the virtual server's name may hold colons."""
     statement.used = True
     server, _, name = statement.words[0].partition(":")
-    order = statement.find("member-order", "order")
+    order = statement.value("member-order") or statement.value("order")
     disabled = statement.find("disabled")
     statement.find("enabled")
-    return PoolMember(plain(server), plain(name), int(order.words[1]) if order else number, disabled is None, statement)
+    return PoolMember(plain(server), plain(name), _number(order, number), disabled is None, statement)
 
 
 def _wide_ip(statement: Statement) -> WideIp:
@@ -225,13 +230,12 @@ def _wide_ip(statement: Statement) -> WideIp:
     family, name = _typed(statement)
     block = statement.find("pools")
     ordered = []
-    for number, one in enumerate((block.block or []) if block else []):
+    for number, one in enumerate(entries(block)):
         one.used = True
-        order = one.find("order")
-        ordered.append((int(order.words[1]) if order else number, plain(one.words[0])))
+        ordered.append((_number(one.value("order"), number), plain(one.words[0])))
     aliases = statement.find("aliases")
-    found = tuple(word for inner in (aliases.block or []) if aliases for word in inner.words) if aliases else ()
-    for inner in (aliases.block or []) if aliases else ():
+    found = tuple(word for inner in entries(aliases) for word in inner.words)
+    for inner in entries(aliases):
         inner.used = True
     disabled = statement.find("disabled")
     statement.find("enabled")

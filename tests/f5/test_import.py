@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,19 @@ def test_the_verb_prints_the_file_and_lists_what_is_open(tmp_path: Path) -> None
 def test_the_verb_ends_with_7_where_nothing_can_be_imported(tmp_path: Path) -> None:
     (tmp_path / "x.conf").write_text("gtm pool a /Common/x {")
     assert CliRunner().invoke(cli, ["import-f5", str(tmp_path / "x.conf")]).exit_code == 7
+
+
+@given(st.integers(0, 10_000))
+def test_what_a_damaged_file_still_gives_passes_check(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    chance = random.Random(seed)
+    text = SAMPLE.read_text()
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randint(0, len(text))
+        text = text[:at] + chance.choice(["disabled", "none", "order", "}", "/Common/x", ":", ""]) + text[at + chance.randint(0, 20):]
+    try:
+        imported = import_text(text)
+    except ConfigError:
+        return
+    file = tmp_path_factory.getbasetemp() / f"damaged-{seed}.yaml"
+    file.write_text(imported.text)
+    assert [str(problem) for problem in checked(file, {}).problems] == []
