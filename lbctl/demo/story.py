@@ -6,6 +6,7 @@ synced back and roles returned with the Cores' own command line → `resume` →
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from lbctl.clock import Clock
@@ -16,6 +17,8 @@ START_S = 60.0
 MOVE_S = 30.0
 PROMOTE_S = 60.0
 STAY_S = 5.0
+DEVICES, ENROLLED = 500, 20
+"""On the primary before it fails; and those that come while the secondary is active."""
 
 
 class Story:
@@ -55,8 +58,9 @@ class Story:
         await self._resume()
 
     async def _first_sync(self) -> None:
-        done = await self._core("core-b", f"failover sync {self.stage.addresses[0]}")
-        self.step("core-b has replicated from core-a: " + _last(done))
+        await self._fill("core-a", DEVICES, 1)
+        await self._core("core-b", f"failover sync {self.stage.addresses[0]}")
+        self.step(f"core-b has replicated from core-a: {await self._devices('core-b')} devices on each")
 
     async def _fail(self) -> None:
         self.say("kill -9: core-a is gone")
@@ -64,7 +68,8 @@ class Story:
         moved = await self.cast.until("core-b", MOVE_S, "core-a is dead")
         self.step(f"answers moved: clients are sent to core-b ({self.stage.addresses[1]}), {moved - killed:.2f} s after the kill")
         await self.cast.until_says("core-b", "hastatus", "primary", PROMOTE_S, "core-b misses core-a's heartbeat")
-        self.step("core-b has promoted itself: Mode: Primary")
+        await self._fill("core-b", ENROLLED, DEVICES + 1)
+        self.step(f"core-b has promoted itself: Mode: Primary; {ENROLLED} devices enrol there")
 
     async def _return(self) -> None:
         await self.cast.start("core-a")
@@ -105,12 +110,26 @@ class Story:
         self.step(f"`lbctl resume core --attest-synced --reason …`: answers returned to core-a, {back - asked:.2f} s after it was typed")
         self.say(done.out)
         await self._core("core-b", "failover client-connection enable")
+        devices = await self._devices("core-a")
+        if devices != DEVICES + ENROLLED:
+            raise Unseen(f"core-a has {devices} devices and not {DEVICES + ENROLLED}: something was lost")
+        self.step(f"nothing was lost: core-a has all {devices} devices, those that enrolled on core-b too")
         self.say((await self.cast.lbctl("history", "core")).out)
 
     async def _still(self, wished: str, after: str) -> None:
         answer = await self.cast.answer()
         if answer != wished:
             raise Unseen(f"after {after} a client was sent to {answer} and not to {wished}")
+
+    async def _fill(self, name: str, devices: int, start: int) -> None:
+        words = ("core", "fill", "-c", str(self.stage.core(name)), "--devices", str(devices), "--start", str(start))
+        done = await self.cast.lbctl(*words)
+        if done.code:
+            raise Unseen(f"{name} took no devices:\n{done.out}{done.err}")
+
+    async def _devices(self, name: str) -> int:
+        """As the Core's own command line counts them."""
+        return int(json.loads((await self._core(name, "show devices json")).out)["devices"])
 
     async def _core(self, name: str, command: str) -> Done:
         done = await self.cast.core(name, command)
