@@ -1,6 +1,6 @@
 """Ways to look at a member: one file a kind, listed in `PROBES`.
 
-`base` what a kind promises · `core`, `http`, `tcp` the kinds · `asking`, `exchange`, `wire`, `reply`, `tls`, `names`, `engine` how they look
+`base` what a kind promises · `core`, `http`, `tcp` the kinds · `asking`, `exchange`, `route`, `wire`, `reply`, `tls`, `names`, `engine` how they look
 · `tripwire` the hint between looks · `describe` a look in words.
 """
 

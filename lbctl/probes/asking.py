@@ -18,8 +18,9 @@ from typing import TypeAlias
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.probes.base import Aim, Cancel, Done, Target
 from lbctl.probes.engine import Engine
-from lbctl.probes.exchange import Exchange, Route
+from lbctl.probes.exchange import Exchange
 from lbctl.probes.reply import Reply, date_seconds
+from lbctl.probes.route import Route
 from lbctl.probes.tripwire import Tripwire
 from lbctl.probes.wire import Wire
 from lbctl.statuspage import Parsed

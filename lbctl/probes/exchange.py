@@ -9,51 +9,24 @@ connected to is asked. An exchange on a kept connection that fails for whatever 
 
 from __future__ import annotations
 
-import errno
 import select
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lbctl.model.looks import Reason
 from lbctl.probes.base import Tls
 from lbctl.probes.engine import Engine
 from lbctl.probes.names import Name, Place
 from lbctl.probes.reply import Flaw, Reply, ReplyReader
-from lbctl.probes.tls import Facts, certificate_facts
+from lbctl.probes.route import Route
+from lbctl.probes.tls import certificate_facts
 from lbctl.probes.wire import READ_BYTES, Wire, system_flaw
 from lbctl.statuspage import escaped
 
 _WIRE_BYTES_MAX = 512 * 1024
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _FAILED = select.EPOLLERR | select.EPOLLHUP
-_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
-_UNDER_WAY = (0, errno.EINPROGRESS)
-
-
-@dataclass(slots=True)
-class Route:
-    """How one target is asked; prepared once. Without `request` the exchange is over when it is connected (and the handshake done)."""
-
-    name: Name
-    timeout_s: float
-    tls: Tls | None
-    server_name: str
-    request: bytes
-    expected: frozenset[int]
-    source: str | None = None
-    family: int | None = None
-    reread_files: bool = False
-    facts: Facts | None = None
-    places: tuple[Place, ...] = ()
-
-    def addresses(self) -> tuple[Place, ...]:
-        """Where to connect to, by the last good answer and the family that is asked for."""
-        if self.family is None:
-            return self.places or self.name.places
-        wanted = socket.AF_INET if self.family == 4 else socket.AF_INET6
-        return tuple(place for place in self.places or self.name.places if place[0] == wanted)
 
 
 class Exchange:
@@ -122,30 +95,25 @@ class Exchange:
         """To the next address. Several share the time that is left."""
         self._state = "connect"
         self.place = self._left.pop(0)
-        flaw = self._open(*self.place)
+        flaw = self._open(self.place)
         if flaw is not None:
             self._unconnected(flaw)
         elif self._left:
             left = self.started + self._route.timeout_s - self._engine.now()
             self._share = self._engine.later(left / (len(self._left) + 1), self._too_slow).cancel
 
-    def _open(self, family: int, address: tuple[object, ...]) -> Flaw | None:
+    def _open(self, place: Place) -> Flaw | None:
         try:
-            sock = socket.socket(family, _STREAM)
+            sock = self._route.connect(place)
         except OSError as problem:
             return system_flaw(problem.errno)
         try:
-            if self._route.source:
-                sock.bind((self._route.source, 0))
-            number = sock.connect_ex(address)
-            if number in _UNDER_WAY:
-                self._engine.attach(sock, self)
-                self.wire = Wire(sock)
-                return None
+            self._engine.attach(sock, self)
         except OSError as problem:
-            number = problem.errno or 0
-        sock.close()
-        return system_flaw(number)
+            sock.close()
+            return system_flaw(problem.errno)
+        self.wire = Wire(sock)
+        return None
 
     def _too_slow(self) -> None:
         if not self.finished and self._state == "connect":

@@ -9,16 +9,14 @@ some ten of its patiences or once in `WAIT_MAX_S`.
 
 from __future__ import annotations
 
-import errno
 import random
 import select
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lbctl.probes.engine import Engine
-    from lbctl.probes.exchange import Route
+from lbctl.probes.engine import Engine
+from lbctl.probes.names import Place
+from lbctl.probes.route import Route
 
 LIFE_MIN_S = 10.0
 LIFE_MAX_S = 3600.0
@@ -27,7 +25,6 @@ WAIT_MAX_S = 300.0
 UNCONNECTED_MAX_S = 30.0
 _SHARE = 0.8
 _STRETCH = 1.02
-_STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
 
 
 class Tripwire:
@@ -68,7 +65,7 @@ class Tripwire:
     def _arm(self) -> None:
         self._drop()
         places = self._route.addresses()
-        sock = self._connect(*places[0]) if places else None
+        sock = self._connect(places[0]) if places else None
         if sock is None:
             self._rest(UNCONNECTED_MAX_S)
             return
@@ -77,21 +74,17 @@ class Tripwire:
         self._armed = self._engine.now()
         self._timer = self._engine.later(self._life * (1 - 0.1 * random.random()), self._renew)  # noqa: S311
 
-    def _connect(self, family: int, address: tuple[object, ...]) -> socket.socket | None:
+    def _connect(self, place: Place) -> socket.socket | None:
         try:
-            sock = socket.socket(family, _STREAM)
+            sock = self._route.connect(place)
         except OSError:
             return None
         try:
-            if self._route.source:
-                sock.bind((self._route.source, 0))
-            if sock.connect_ex(address) in (0, errno.EINPROGRESS):
-                self._engine.attach(sock, self)
-                return sock
+            self._engine.attach(sock, self)
         except OSError:
-            pass
-        sock.close()
-        return None
+            sock.close()
+            return None
+        return sock
 
     def _renew(self) -> None:
         """It has outlived our estimate of the server's patience: a fresh one, in silence, and a little more trust."""

@@ -18,6 +18,8 @@ import pytest
 from lbctl.probes.base import target_at
 from lbctl.probes.core import CoreProbe, Settings
 from lbctl.probes.engine import Engine
+from lbctl.probes.names import Name
+from lbctl.probes.route import Route
 from lbctl.probes.tripwire import LIFE_MIN_S, Tripwire
 from tests.probes.servers import serving
 
@@ -120,7 +122,7 @@ def staged() -> Iterator[tuple[Time, list[float]]]:
     time, trips = Time(), []
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listening:
         place = (socket.AF_INET, listening.getsockname())
-        route = SimpleNamespace(addresses=lambda: (place,), source=None)
+        route = Route(Name("member", place[1][1], (place,)), 3.0, None, "", b"", frozenset())
         wire = Tripwire(time, route, lambda: trips.append(time.at))  # type: ignore[arg-type]
         yield time, trips
         wire.cancel()
