@@ -45,7 +45,9 @@ from lbctl.model.looks import ProbeResult
 from lbctl.notifiers.queue import NoticeQueue
 from lbctl.notifiers.words import from_step
 from lbctl.probes.engine import Engine
+from lbctl.readiness.auditor import Auditor
 from lbctl.runner import Runner
+from lbctl.upgrade.run import Upgrades
 
 ROUND_S = 20.0
 """How long READY waits for the first round of looks."""
@@ -62,6 +64,9 @@ class App:
         self.clock = clock or SystemClock()
         self.config_ok = True
         self.dns: Server | None = None
+        self.api: ApiServer | None = None
+        self.monitor: Monitor | None = None
+        self.lease = FileLease(config.controller.state)
         self._made: dict[tuple[str, str], Actuator] = {}
         self._waiting: set[tuple[str, str, str]] = set()
         self._round = asyncio.Event()
@@ -73,14 +78,13 @@ class App:
     async def start(self) -> None:
         """Everything up to the API. Raises `LeaseLost`, `ConfigError` or OSError (an address that is taken)."""
         config = self.config
-        self.lease = FileLease(config.controller.state)
         self.lease.acquire()
         if config.authoritative is not None:
             passed = systemd.passed_sockets().get("dns", ())
             self.dns = Server(wiring.server_settings(config, config.authoritative), self.clock, passed=passed)
             await self.dns.start()
         self.engine = Engine(self.clock)
-        charges = [self._charge(config, name) for name in config.services]
+        charges = [self._charge(config, name, self._made) for name in config.services]
         self.controller = Controller(charges, config.safety, wiring.store_of(config), self.clock, lease=self.lease)
         self.monitor = Monitor(self.clock, self._looked, stall_limit_s=config.safety.stall_limit_s)
         self.notices = NoticeQueue(wiring.notifiers_of(config.notify, self.clock), self.clock)
@@ -90,11 +94,15 @@ class App:
         self.runner = Runner(self.controller, self.hands, self.clock)
         self.controller.listen(self.runner.heard)
         self.freshness = Watch(self.controller, wiring.sources_of(config.services.values(), self.hands), self.clock)
+        self.auditor = Auditor(self.controller, lambda: self.hands, lambda: len(self.notices.ids), self.clock)
+        self.upgrades = Upgrades(self.controller, self.auditor.audit, self.auditor.hands_of, self.clock)
+        self.controller.supervisor.spawn("readiness", self.auditor.run, critical=False, limit_s=120.0)
         self.controller.supervisor.spawn("notices", self._run_notices, critical=False)
         self.controller.supervisor.spawn("freshness", self.freshness.run, critical=False)
-        await self.controller.start(self._watch)
+        await self.controller.remember()
         self.api = self._face(config)
         await self.api.start()
+        await self.controller.start(self._watch)
 
     def _face(self, config: Config) -> ApiServer:
         """Page, API and metrics, over whoever is the controller."""
@@ -104,14 +112,17 @@ class App:
         return ApiServer(faces, config.api, self.clock)
 
     async def stop(self) -> None:
-        """Ends everything; what is published stays."""
+        """Ends everything, also what was only half begun; what is published stays."""
         systemd.stopping()
-        await self.api.stop()
-        self.monitor.close()
-        await self.controller.stop()
-        self.engine.close()
+        if self.api is not None:
+            await self.api.stop()
+        if self.monitor is not None:
+            self.monitor.close()
+            await self.controller.stop()
+            self.engine.close()
         if self.dns is not None:
             await self.dns.close()
+        self.lease.release()
 
     async def run(self) -> int:
         """Until SIGTERM or SIGINT. The exit code of `lbctl run`."""
@@ -119,19 +130,28 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._hup)
-        await self.start()
+        starting, ending = loop.create_task(self._begin()), loop.create_task(self._ending.wait())
         try:
-            await self._first_round()
-            gc.collect()
-            gc.freeze()
-            systemd.ready(self.status())
-            log.info("ready", services=len(self.config.services), status=self.status())
-            self.controller.supervisor.spawn("watchdog", self._feed, critical=False)
-            await self._ending.wait()
+            await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await ending
             log.info("stopping; what is published stays")
         finally:
+            for task in (starting, ending):
+                task.cancel()
+            await asyncio.gather(starting, ending, return_exceptions=True)
             await self.stop()
         return int(Code.DONE)
+
+    async def _begin(self) -> None:
+        await self.start()
+        await self._first_round()
+        gc.collect()
+        gc.freeze()  # what lives as long as the process is not looked through again: a collection would stall every look (H24)
+        systemd.ready(self.status())
+        log.info("ready", services=len(self.config.services), status=self.status())
+        self.controller.supervisor.spawn("watchdog", self._feed, critical=False)
 
     def end(self) -> None:
         """As SIGTERM does."""
@@ -152,10 +172,12 @@ class App:
         probe = wiring.probe_of(built.monitor, self.engine)
         targets = wiring.targets_of(built, probe.pages)
         self._waiting.update((name, target.member, target.page) for target in targets)
+        assert self.monitor is not None, "the controller takes up services after the monitor was made"
         self.monitor.watch(name, probe, targets, {m.name: m.probe for m in built.settings.members})
 
     def _watch_canaries(self, config: Config) -> Mapping[str, float]:
         """How long a look at each counts; what is watched now replaces what was."""
+        assert self.monitor is not None, "canaries are looked at by the monitor"
         found = wiring.canaries_of(config.canaries, self.engine)
         for name in (f"{CANARIES}/http", f"{CANARIES}/tcp"):
             if all(name != one for one, _, _ in found):
@@ -203,7 +225,8 @@ class App:
     # --- new configuration
 
     def _hup(self) -> None:
-        self.api.reload_tls()
+        if self.api is not None:
+            self.api.reload_tls()
         self.controller.supervisor.task("reload", self._reload_for_signal())
 
     async def _reload_for_signal(self) -> None:
@@ -215,6 +238,20 @@ class App:
             log.error("reload refused: the file is not valid", problems=str(error))
         finally:
             systemd.ready(self.status())
+
+    async def readiness(self, name: str) -> Mapping[str, Any]:
+        """Every best practice with its evidence, read from the Cores now. KeyError where the service is not configured."""
+        return await self.auditor.rows(name)
+
+    async def upgrade(self, name: str) -> Mapping[str, Any]:
+        """The guide's nine steps and what each still misses. KeyError where the service is not configured."""
+        return await self.upgrades.shown(name)
+
+    async def upgrade_do(self, name: str, action: str, by: str, reason: str) -> Reply:
+        """`start`, `next` (a reason is a person's word for what cannot be read) or `abort`."""
+        if action == "start":
+            return await self.upgrades.start(name, by, reason)
+        return await (self.upgrades.next(name, by, reason) if action == "next" else self.upgrades.abort(name, by, reason))
 
     async def plan(self, text: str, name: str) -> Mapping[str, Any]:
         """What a reload to this text would change; changes nothing. Raises `ConfigError`."""
@@ -242,41 +279,43 @@ class App:
             return reply
 
     async def _apply(self, new: Config, by: str, *, allow_switch: bool) -> Reply:
+        """All or nothing: the zones first, because new names need them; taken back where a service refuses."""
         old = self.config
-        if self.dns is not None and new.authoritative is not None:
-            await self.dns.reload(wiring.zones_of(new.authoritative), new.authoritative.rate_limit or None)
-        charges = [self._charge(new, name) for name in new.services]
-        refused = self.controller.refusals(charges, allow_switch=allow_switch, by=by)
-        if not refused:
-            self.config = new
-            self.hands = self.runner.hands = wiring.hands_of(new.services.values(), self.clock)
-            self.freshness.sources = wiring.sources_of(new.services.values(), self.hands)
+        await self._serve(new)
+        made: dict[tuple[str, str], Actuator] = {}
+        charges = [self._charge(new, name, made) for name in new.services]
+        if self.controller.refusals(charges, allow_switch=allow_switch, by=by):
+            await self._serve(old)
+            return await self.controller.reload(charges, allow_switch=allow_switch, by=by)
+        self.config, self._made = new, made
+        self.hands = self.runner.hands = wiring.hands_of(new.services.values(), self.clock)
+        self.freshness.sources = wiring.sources_of(new.services.values(), self.hands)
         reply = await self.controller.reload(charges, allow_switch=allow_switch, by=by, taken_up=self._watch)
-        if refused:
-            return reply
-        for name in old.services:
-            if name not in new.services:
-                self.monitor.unwatch(name)
-        for name, built in new.services.items():
-            if name in old.services and built != old.services[name]:
-                self._watch(name)
-        self.controller.watch_with(self.monitor, self._watch_canaries(new))
-        kept = {(name, actuator.id) for name, built in new.services.items() for actuator in built.actuators}
-        self._made = {key: actuator for key, actuator in self._made.items() if key in kept}
+        self._watch_anew(old, new)
         return reply
 
-    def _charge(self, config: Config, name: str) -> Charge:
+    async def _serve(self, config: Config) -> None:
+        if self.dns is not None and config.authoritative is not None:
+            await self.dns.reload(wiring.zones_of(config.authoritative), config.authoritative.rate_limit or None)
+
+    def _watch_anew(self, old: Config, new: Config) -> None:
+        """Looks at what is configured now."""
+        assert self.monitor is not None, "a reload comes after the start"
+        for name, built in old.services.items():
+            if name not in new.services:
+                self.monitor.unwatch(name)
+            elif built != new.services[name]:
+                self._watch(name)
+        self.controller.watch_with(self.monitor, self._watch_canaries(new))
+
+    def _charge(self, config: Config, name: str, made: dict[tuple[str, str], Actuator]) -> Charge:
         """A service with its actuators; one whose settings did not change is the same object as before, so that it goes on undisturbed."""
-        built = config.services[name]
-        before = self.config.services.get(name)
-        same = {actuator.id for actuator in before.actuators if actuator in built.actuators} if before is not None else set()
+        built, before = config.services[name], self.config.services.get(name)
         around = Surroundings(self.clock, self.dns)
-        made = []
-        for fresh, one in zip(wiring.actuators_of(built, around), built.actuators, strict=True):
-            kept = self._made.get((name, one.id)) if one.id in same else None
-            made.append(kept or fresh)
-        self._made.update({(name, one.id): actuator for one, actuator in zip(built.actuators, made, strict=True)})
-        return Charge(built.settings, tuple(made))
+        for one in built.actuators:
+            kept = self._made.get((name, one.id)) if before is not None and one in before.actuators else None
+            made[name, one.id] = kept or wiring.actuator_of(one, around)
+        return Charge(built.settings, tuple(made[name, one.id] for one in built.actuators))
 
 
 async def run(file: Path) -> int:

@@ -74,6 +74,18 @@ class Administration(Protocol):
         """A test notice through every configured way; how each ended (`notifier`, `outcome`, `detail`, `took_s`)."""
         ...
 
+    async def readiness(self, name: str) -> Mapping[str, Any]:
+        """Every best practice with its evidence. KeyError where the service is not configured."""
+        ...
+
+    async def upgrade(self, name: str) -> Mapping[str, Any]:
+        """The guide's nine steps and what each still misses. KeyError where the service is not configured."""
+        ...
+
+    async def upgrade_do(self, name: str, action: str, by: str, reason: str) -> Reply:
+        """`start`, `next` or `abort` an upgrade run."""
+        ...
+
     async def plan(self, text: str, name: str) -> Mapping[str, Any]:
         """What a reload to this text would change and publish; changes nothing. `ConfigError` where the text is not valid."""
         ...

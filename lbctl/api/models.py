@@ -111,6 +111,26 @@ class Explanation(Answer):
     """Why traffic is where it is, and what blocks a move."""
 
 
+class Readiness(Answer):
+    """Every best practice with its evidence; `ready`: the standby would take over now."""
+
+    service: str
+    ready: bool
+    kept: int
+    of: int
+    practices: list[dict[str, Any]]
+
+
+class UpgradeShown(Answer):
+    """The guide's nine steps; `next` is the one that is due while a run is open."""
+
+    service: str
+    open: bool
+    by: str | None
+    next: str | None
+    steps: list[dict[str, Any]]
+
+
 class EventObject(Answer):
     """One line of the journal."""
 
@@ -252,6 +272,13 @@ class AckRequest(Request):
     reason: Reason
     member: Name | None = None
     attest_synced: StrictBool = False
+
+
+class UpgradeRequest(Request):
+    """One step of the upgrade; with `next`, a reason is a person's word for what cannot be read (steps 7 and 8)."""
+
+    action: Literal["start", "next", "abort"]
+    reason: Reason | None = None
 
 
 class HoldRequest(Request):

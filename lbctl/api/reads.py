@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from lbctl.api.base import Controller
+from lbctl.api.base import Administration, Controller
 from lbctl.api.base import ServiceObject as Shown
 from lbctl.api.call import Answered, Call
 from lbctl.api.models import EventQuery, ExplainQuery
@@ -50,6 +50,13 @@ def line(step: Step) -> dict[str, Any]:
             "epoch": step.epoch, "revision": step.revision, "data": dict(step.data)}
 
 
+def administration(call: Call) -> Administration:
+    """What `app` offers; 503 where there is no app."""
+    if call.world.administration is None:
+        raise Refusal(503, "this controller was not started from a file")
+    return call.world.administration
+
+
 async def services(call: Call) -> Answered:
     return Answered({"services": list(call.world.controller.snapshot())})
 
@@ -65,6 +72,16 @@ async def explain(call: Call) -> Answered:
     if to is not None:
         known_member(shown, to)
     return Answered(call.world.controller.explain(call.path["name"], to))
+
+
+async def readiness(call: Call) -> Answered:
+    known(call.world.controller, call.path["name"])
+    return Answered(await administration(call).readiness(call.path["name"]))
+
+
+async def upgrade(call: Call) -> Answered:
+    known(call.world.controller, call.path["name"])
+    return Answered(await administration(call).upgrade(call.path["name"]))
 
 
 async def events(call: Call) -> Answered:

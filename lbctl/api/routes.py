@@ -28,7 +28,7 @@ def _post(path: str, name: str, summary: str, handler: Handler, body: type[model
 
 
 def _verb(verb: str, summary: str, handler: Handler, body: type[models.Request]) -> Route:
-    return _post(f"/services/{{name}}/{verb}", verb.replace("-", "_"), summary, handler, body)
+    return _post(f"/services/{{name}}/{verb}", verb.replace("-", "_") + ("_do" if verb == "upgrade" else ""), summary, handler, body)
 
 
 def _plain(path: str, name: str, summary: str, handler: Handler) -> Route:
@@ -40,6 +40,9 @@ ROUTES: tuple[Route, ...] = (
     _get("/services/{name}", "service", "One service; its ETag is the revision that If-Match takes", reads.service, models.ServiceObject, 404),
     _get("/services/{name}/explain", "explain", "Why traffic is where it is and what blocks a move", reads.explain, models.Explanation, 404,
          query=models.ExplainQuery),
+    _get("/services/{name}/readiness", "readiness", "Would the standby take over now, and every best practice", reads.readiness, models.Readiness,
+         404),
+    _get("/services/{name}/upgrade", "upgrade", "The guide's nine steps and what each still misses", reads.upgrade, models.UpgradeShown, 404),
     _get("/events", "events", "The journal, a page at a time", reads.events, models.Events, query=models.EventQuery),
     _get("/approvals", "approvals", "Moves that wait for somebody's yes", reads.approvals, models.Approvals),
     _verb("maintenance", "Automatic moves off, with an end; off; a later end", writes.maintenance, models.MaintenanceRequest),
@@ -50,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     _verb("adopt", "Accept what is published as the truth", writes.adopt, models.AdoptRequest),
     _verb("ack", "End a lockout, arm at once, unlatch a re-synced member", writes.ack, models.AckRequest),
     _verb("hold", "Stop automatic moves", writes.hold, models.HoldRequest),
+    _verb("upgrade", "Walk the guide's upgrade: start, next, abort", writes.upgrade, models.UpgradeRequest),
     _verb("release", "Allow automatic moves again", writes.release, models.PlainRequest),
     _post("/approvals/{id}/approve", "approve", "Yes to a proposed move; it is judged again first", writes.approve, models.PlainRequest),
     _post("/approvals/{id}/deny", "deny", "No to a proposed move", writes.deny, models.PlainRequest),

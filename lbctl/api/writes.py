@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lbctl.api import reads
+from lbctl.api.base import Administration
 from lbctl.api.call import Answered, Call
 from lbctl.api.models import (
     AckRequest,
@@ -21,6 +22,7 @@ from lbctl.api.models import (
     ResumeRequest,
     SwapRolesRequest,
     SwitchoverRequest,
+    UpgradeRequest,
 )
 from lbctl.api.problems import STATUS_OF, Refusal, refused
 from lbctl.api.times import instant
@@ -120,6 +122,13 @@ async def release(call: Call) -> Answered:
     return await _submit(call, Release(**_common(call, call.asked(PlainRequest).reason)))
 
 
+async def upgrade(call: Call) -> Answered:
+    administration = _administration(call)
+    asked, common = call.asked(UpgradeRequest), _common(call, None)
+    reply = await administration.upgrade_do(common["service"], asked.action, common["by"], asked.reason or "")
+    return _answer(reply, call.world.controller.service(common["service"]))
+
+
 async def maintenance(call: Call) -> Answered:
     asked = call.asked(MaintenanceRequest)
     common = _common(call, asked.reason)
@@ -171,30 +180,28 @@ def _approval(call: Call) -> tuple[str, str]:
     raise reads.unknown("pending approval", ident, [known for _, known in waiting])
 
 
+def _administration(call: Call) -> Administration:
+    return reads.administration(call)
+
+
 async def reload(call: Call) -> Answered:
-    if call.world.administration is None:
-        raise Refusal(503, "this controller was not started from a file")
     try:
-        reply = await call.world.administration.reload(call.principal.by, allow_switch=call.asked(ReloadRequest).allow_switch)
+        reply = await _administration(call).reload(call.principal.by, allow_switch=call.asked(ReloadRequest).allow_switch)
     except ConfigError as error:
         raise _invalid(error) from None
     return _answer(reply, None)
 
 
 async def plan(call: Call) -> Answered:
-    if call.world.administration is None:
-        raise Refusal(503, "this controller was not started from a file")
-    asked = call.asked(PlanRequest)
+    administration, asked = _administration(call), call.asked(PlanRequest)
     try:
-        return Answered(await call.world.administration.plan(asked.text, asked.name))
+        return Answered(await administration.plan(asked.text, asked.name))
     except ConfigError as error:
         raise _invalid(error) from None
 
 
 async def notify_test(call: Call) -> Answered:
-    if call.world.administration is None:
-        raise Refusal(503, "this controller was not started from a file")
-    found = list(await call.world.administration.notify_test(call.principal.by))
+    found = list(await _administration(call).notify_test(call.principal.by))
     return Answered({"deliveries": found, "delivered": all(entry["outcome"] == "delivered" for entry in found)})
 
 

@@ -30,6 +30,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "approvals": ("approvals", "Moves that wait for somebody's yes."),
     "approve": ("approvals", "Yes to a proposed move; it is judged again first."),
     "deny": ("approvals", "No to a proposed move."),
+    "readiness": ("readiness", "Would the standby take over, and every best practice."),
+    "upgrade": ("upgrade", "The guide's nine steps: plan, start, next, status, abort."),
     "plan": ("plan", "What a reload would change and publish; changes nothing."),
     "reload": ("plan", "Validate, plan, apply the configuration."),
     "core": ("core", "The reference Core: serve, ssh, fault, …"),

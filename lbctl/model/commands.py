@@ -149,11 +149,12 @@ class UpgradeStart(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpgradeStep(Command):
-    """One of the nine steps is done, on this evidence; `last` closes the run."""
+    """One of the nine steps is done, on this evidence; `last` closes the run. `notes` are facts that later steps compare with."""
 
     step: str
     evidence: str
     last: bool = False
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

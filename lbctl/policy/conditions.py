@@ -66,6 +66,8 @@ def _active_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     primary = case.saved.primary
     if case.active != primary and primary in case.saved.latched and case.primary(primary):
         yield "OldPrimaryReturned", primary, f"{primary} is back and still says Primary: clients with old answers may write there"
+    if case.saved.run is not None and case.saved.run.kind == "upgrade" and case.saved.run.step == "8":
+        yield "UpgradeUnfinished", case.active, "the upgrade lacks only its last step: `lbctl upgrade SERVICE next` re-enables failover"
     if case.saved.run is not None and case.saved.run.failed:
         yield "RunFailed", case.active, f"the {case.saved.run.kind} stopped at {case.saved.run.step}: {case.saved.run.failed}"
 
@@ -136,6 +138,7 @@ PAGED_ALERTS = frozenset(
         "MassMoveHeld",
         "NotSaved",
         "RunFailed",
+        "UpgradeUnfinished",
     }
 )
 

@@ -189,8 +189,10 @@ def end_upgrade_step(turn: Turn, command: UpgradeStep) -> None:
     if run is None or run.kind != "upgrade":
         turn.refuse("run-open", f"no upgrade of {turn.settings.name} is open: `lbctl upgrade {turn.settings.name} start`")
         return
-    turn.save(run=replace(run, step=command.step, notes={**run.notes, command.step: command.evidence}))
-    turn.note("run-step", f"upgrade {command.step}: {command.evidence}", by=command.by, run=run.id)
+    told = {command.step: command.evidence} if command.evidence else {}
+    turn.save(run=replace(run, step=command.step, notes={**run.notes, **command.notes, **told}))
+    if command.evidence:
+        turn.note("run-step", f"upgrade {command.step}: {command.evidence}", by=command.by, run=run.id)
     if command.last:
         _close(turn, "finished")
     turn.answer(Code.DONE, f"step {command.step} is done")

@@ -105,6 +105,10 @@ class Process:
         self._config = {"name": name, "directory": str(self.directory), "tls": {"ca_directory": str(base / "ca")}, "ha": ha, **more}
         self._process: asyncio.subprocess.Process | None = None
 
+    def configure(self, **more: Any) -> None:
+        """What its file says from the next start on."""
+        self._config.update(more)
+
     async def start(self, *arguments: str) -> str:
         """Starts it and waits for the line that says where it listens; the ports are kept for the next start."""
         self._config["listen"] = {name: f"{self.host}:{port}" for name, port in self.ports.items()}
