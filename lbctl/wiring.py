@@ -74,12 +74,8 @@ def _key(tsig: TsigConfig) -> TsigKey:
 # what is written, and who is told
 
 
-def actuators_of(service: BuiltService, around: Surroundings) -> tuple[Actuator, ...]:
-    """Everything that is written when this service moves."""
-    return tuple(_actuator(built, around) for built in service.actuators)
-
-
-def _actuator(built: BuiltActuator, around: Surroundings) -> Actuator:
+def actuator_of(built: BuiltActuator, around: Surroundings) -> Actuator:
+    """One thing that is written when its service moves."""
     kind = ACTUATORS[built.kind]
     fields: dict[str, Any] = {key: _value(value) for key, value in built.settings.items() if value is not None}
     return kind.make(kind.settings(**fields), around)

@@ -78,20 +78,23 @@ class Controller:
     def watch_with(self, eyes: Eyes, canaries: Mapping[str, float] | None = None) -> None:
         """Who looks at the members; it brings each look to `looked`. `canaries`: how long a look at each counts, seconds."""
         self._tools.eyes = eyes
-        if canaries:
+        if canaries is not None:
             self._tools.around.watch(CANARIES, canaries)
 
-    async def start(self, taken_up: Callable[[str], None] = _nobody) -> None:
-        """Takes the lease, reads what is remembered and what is published, and takes up every service, each told to `taken_up` when it is ready
-        for looks. Raises `LeaseLost`."""
+    async def remember(self) -> None:
+        """Takes the lease and reads what is remembered: from here on faces may ask, and are told that nothing is known yet. Raises `LeaseLost`."""
         if not self._lease.held:
             self._lease.acquire()
         self.supervisor.spawn("pulse", self.pulse.run, limit_s=10.0)
-        slots = asyncio.Semaphore(_AT_ONCE)
-        for charge in self._charges.values():
-            self._tools.around.watch_service(charge.settings)
-        await asyncio.gather(*(self._take_up(charge, slots, taken_up) for charge in self._charges.values()))
+        await asyncio.gather(*(self._load(charge) for charge in self._charges.values()))
         self._loops = {name: self._loops[name] for name in self._charges}
+
+    async def start(self, taken_up: Callable[[str], None] = _nobody) -> None:
+        """Reads what is published and takes up every service; `taken_up` is called with each that is ready for looks. Raises `LeaseLost`."""
+        if len(self._loops) < len(self._charges):
+            await self.remember()
+        slots = asyncio.Semaphore(_AT_ONCE)
+        await asyncio.gather(*(self._take_up(charge, slots, taken_up) for charge in self._charges.values()))
 
     async def stop(self) -> None:
         """Ends within seconds; changes nothing that is published (SIGTERM)."""
@@ -112,17 +115,20 @@ class Controller:
         except TimeoutError:
             return
 
-    async def _take_up(self, charge: Charge, slots: asyncio.Semaphore, taken_up: Callable[[str], None]) -> None:
+    async def _load(self, charge: Charge) -> None:
         settings = charge.settings
-        async with slots:
-            loaded = await self._store.load(settings.name)
-            state = policy.begin(settings, loaded.saved, loaded.revision, loaded.problem)
-            patience = _WITHOUT_S if loaded.saved is None else _WITH_MEMORY_S
-            shown = await published(settings, charge.actuators, self.clock, self.supervisor, patience_s=patience)
-            loop = self._loops[settings.name] = ServiceLoop(settings, state, self._tools, {})
-            loop.reconcilers = {a.id: Reconciler(a, self._pool, loop.post) for a in charge.actuators}
-            loop.post(Started(shown))
-            taken_up(settings.name)
+        loaded = await self._store.load(settings.name)
+        state = policy.begin(settings, loaded.saved, loaded.revision, loaded.problem)
+        self._tools.around.watch_service(settings)
+        loop = self._loops[settings.name] = ServiceLoop(settings, state, self._tools, {})
+        loop.reconcilers = {a.id: Reconciler(a, self._pool, loop.post) for a in charge.actuators}
+
+    async def _take_up(self, charge: Charge, slots: asyncio.Semaphore, taken_up: Callable[[str], None]) -> None:
+        name, loop = charge.settings.name, self._loops[charge.settings.name]
+        patience = _WITHOUT_S if loop.state.uninitialised else _WITH_MEMORY_S
+        shown = await published(charge.settings, charge.actuators, self.clock, self.supervisor, patience_s=patience, slots=slots)
+        loop.post(Started(shown))
+        taken_up(name)
 
     async def _let_go(self, loop: ServiceLoop) -> None:
         for reconciler in loop.reconcilers.values():
@@ -242,7 +248,7 @@ class Controller:
         slots = asyncio.Semaphore(_AT_ONCE)
         fresh = [charge for name, charge in new.items() if name not in self._loops]
         for charge in fresh:
-            self._tools.around.watch_service(charge.settings)
+            await self._load(charge)
         await asyncio.gather(*(self._take_up(charge, slots, taken_up) for charge in fresh))
         self._charges, self._followers = new, _followers(charges)
         self._loops = {name: self._loops[name] for name in new}

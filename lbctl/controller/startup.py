@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from lbctl.actuators.base import Actual, Actuator
 from lbctl.clock import Clock
@@ -22,12 +23,14 @@ _PAUSE_S = 1.0
 
 
 async def published(
-    settings: ServiceSettings, actuators: Sequence[Actuator], clock: Clock, supervisor: Supervisor, *, patience_s: float = 0.0
+    settings: ServiceSettings, actuators: Sequence[Actuator], clock: Clock, supervisor: Supervisor, *,
+    patience_s: float = 0.0, slots: AbstractAsyncContextManager[None] | None = None,
 ) -> tuple[Shown, ...]:
-    """What every actuator shows. Asks again for at most `patience_s` while one of them cannot be read at all."""
+    """What every actuator shows. Asks again for at most `patience_s` while one of them cannot be read at all; `slots` bounds the readings at once."""
     until = clock.now() + patience_s
     while True:
-        shown = await asyncio.gather(*(_read(settings, actuator, supervisor) for actuator in actuators))
+        async with slots or nullcontext():
+            shown = await asyncio.gather(*(_read(settings, actuator, supervisor) for actuator in actuators))
         if clock.now() >= until or not any(item.unread for item in shown):
             return tuple(shown)
         await clock.sleep(_PAUSE_S)
