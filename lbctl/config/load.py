@@ -22,7 +22,8 @@ from lbctl.errors import ConfigError, Problem
 
 FILE_BYTES_MAX = 16 << 20
 VALUES_MAX = 1_000_000
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = type("TextLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": {}})
+"""Resolves nothing: every scalar is a text, which also halves the time to read a large file."""
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 VARIABLE = re.compile(r"\$(\$)?\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 PLAIN_TAGS = frozenset({"tag:yaml.org,2002:" + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")})
