@@ -57,24 +57,14 @@ class Rooms:
     async def act_on_hosts(self, visit: Visit) -> web.StreamResponse:
         """*Add SSH Key*, *Test Connection*, *Remove*."""
         host = visit.fields.get("host", "").strip()
-        match visit.fields.get("action"):
-            case "test":
-                return await self._test(visit, host)
-            case "remove":
-                self._core.trust.remove(host)
-                self._core.log.write(SSH, f"{host} is not trusted any more ({visit.cause})")
-                stays = self._core.trust.find(host) is not None
-                visit.note("info", f"{host} stands in this server's file and stays." if stays else f"{host} was removed.")
-            case "add":
-                try:
-                    self._core.trust.add(host, visit.fields.get("key", ""), **_ports(visit.fields))
-                except ValueError as error:
-                    return self._hosts_page(visit, visit.fields, str(error))
-                self._core.log.write(SSH, f"{host} is trusted ({visit.cause})")
-                visit.note("good", f"The key of {host} was added. Click Test Connection on both servers.")
-            case _:
-                raise web.HTTPBadRequest(text="There is no such button.\n")
-        return go(HOSTS_PATH)
+        actions = {"test": self._test, "remove": self._remove, "add": self._add}
+        action = actions.get(visit.fields.get("action", ""))
+        if action is None:
+            raise web.HTTPBadRequest(text="There is no such button.\n")
+        try:
+            return await action(visit, host)
+        except OSError as error:
+            return self._not_written(visit, error, HOSTS_PATH)
 
     async def services(self, visit: Visit) -> web.StreamResponse:
         """*Settings > Services*."""
@@ -87,7 +77,10 @@ class Rooms:
         wanted = visit.fields.get("atlas")
         if wanted not in ("yes", "no"):
             raise web.HTTPBadRequest(text="Select Enable or Disable.\n")
-        self._core.record.set_atlas(wanted == "yes", visit.cause)
+        try:
+            self._core.record.set_atlas(wanted == "yes", visit.cause)
+        except OSError as error:
+            return self._not_written(visit, error, "/services")
         self._core.log.write(SYSTEM, f"Atlas {'enabled' if wanted == 'yes' else 'disabled'} ({visit.cause})")
         visit.note("good", f"Atlas is {'enabled' if wanted == 'yes' else 'disabled'}.")
         return go("/services")
@@ -98,10 +91,30 @@ class Rooms:
         chosen = module if module in MODULES else HIGH_AVAILABILITY
         return self._guard.page(visit, "Logs", "/logs", views.logs(MODULES, chosen, self._core.log.tail(chosen, LOG_LINES)))
 
+    async def _add(self, visit: Visit, host: str) -> web.StreamResponse:
+        try:
+            self._core.trust.add(host, visit.fields.get("key", ""), **_ports(visit.fields))
+        except ValueError as error:
+            return self._hosts_page(visit, visit.fields, str(error))
+        self._core.log.write(SSH, f"{host} is trusted ({visit.cause})")
+        visit.note("good", f"The key of {host} was added. Click Test Connection on both servers.")
+        return go(HOSTS_PATH)
+
+    async def _remove(self, visit: Visit, host: str) -> web.StreamResponse:
+        self._core.trust.remove(host)
+        self._core.log.write(SSH, f"{host} is not trusted any more ({visit.cause})")
+        stays = self._core.trust.find(host) is not None
+        visit.note("info", f"{host} stands in this server's file and stays." if stays else f"{host} was removed.")
+        return go(HOSTS_PATH)
+
     async def _test(self, visit: Visit, host: str) -> web.StreamResponse:
         tested = await self._core.connectivity.test(host)
         self._core.log.write(HIGH_AVAILABILITY, f"test connection to {host}: {tested.message} ({visit.cause})")
         return self._guard.page(visit, "Manage Trusted Hosts", HOSTS_PATH, views.tested(tested))
+
+    def _not_written(self, visit: Visit, error: OSError, path: str) -> web.StreamResponse:
+        visit.note("bad", f"The change could not be written to the disk and is not in effect: {error.strerror}")
+        return go(path)
 
     def _hosts_page(self, visit: Visit, sent: Mapping[str, str], problem: str) -> web.StreamResponse:
         trust = self._core.trust

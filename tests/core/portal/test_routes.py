@@ -101,3 +101,14 @@ async def test_the_admin_portal_shows_the_device_count_once_tomcat_runs(tmp_path
         assert status == 200 and b'<strong id="device-count">321</strong>' in body
         assert (await cores.get(port, "/mifs/static/portal.css", ca))[0] == 200
         assert (await cores.get(port, "/mifs/admin", ca))[0] == 401
+
+
+async def test_a_disk_that_cannot_be_written_is_told_on_every_page(tmp_path: Path) -> None:
+    async with standby(tmp_path) as (node, visitor):
+        (tmp_path / "core-b" / "state.new").mkdir()
+        (tmp_path / "core-b" / "ssh" / "trusted_hosts.new").mkdir()
+        key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF72p1PRGhuylYUyPtq4WbD8TlKixWEANhl+8KXTLhfZ"
+        for path, fields in (("/services", {"atlas": "yes"}), ("/ha/trusted-hosts", {"action": "add", "host": "core-a", "key": key})):
+            assert (await visitor.post(path, fields)).status == 303
+            assert "could not be written to the disk" in (await visitor.get(path)).text
+        assert not node.record.saved.atlas and node.trust.hosts() == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -111,6 +113,41 @@ async def test_the_way_back_after_a_failover_copies_only_what_differs(tmp_path: 
         origin = await demoted.database.origin()
         assert origin is not None and origin.source == "core-b"
         demoted.history.close()
+
+
+def _scramble(connection: sqlite3.Connection, random: Random) -> None:
+    """Whatever people and devices do to a database: new rows near and far, changes, deletions, names that wander, a table emptied."""
+    names = [f"name-{number}" for number in range(40)]
+    for _ in range(120):
+        key = random.choice((random.randrange(60), random.randrange(9000), random.randrange(-5000, 1 << 40)))
+        name = random.choice(names)
+        doing = random.randrange(6)
+        if doing < 3:
+            connection.execute("INSERT OR REPLACE INTO settings (id, name, value) VALUES (?, ?, ?)", (key, name, str(random.random())))
+            connection.execute("INSERT OR IGNORE INTO logs (id, message) VALUES (?, ?)", (key, name))
+        elif doing == 3:
+            connection.execute("UPDATE OR REPLACE settings SET id = ?, value = 'moved' WHERE name = ?", (key, name))
+        elif doing == 4:
+            connection.execute("DELETE FROM settings WHERE id < ? AND id > ?", (key, key - random.choice((2, 5000))))
+        else:
+            connection.execute("UPDATE logs SET message = NULL, at = ? WHERE id % 7 = ?", (key, key % 7))
+    if random.random() < 0.2:
+        connection.execute("DELETE FROM logs")
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_any_two_databases_become_equal(tmp_path: Path, seed: int) -> None:
+    """Whatever happened to either since they last were: the copy is the source afterwards, and a sync after that has nothing to do."""
+    random = Random(seed)
+    async with pair(tmp_path, 0) as (server, copy):
+        for _ in range(3):
+            await server.database.file.write(lambda connection: _scramble(connection, random))
+            await copy.database.file.write(lambda connection: _scramble(connection, random))
+            assert (await copy.sync(server.port)).result is Result.SUCCESS
+            assert await equal(server, copy)
+        copy.progress.clear()
+        assert (await copy.sync(server.port)).result is Result.SUCCESS
+        assert copy.progress == []
 
 
 async def test_nothing_but_one_hundredth_of_100_000_devices_is_on_the_wire(tmp_path: Path) -> None:
