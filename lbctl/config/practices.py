@@ -96,6 +96,16 @@ def same_place(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Fi
                               f"services.{name}.members[].url (or `connect`) of {member}")
 
 
+def families(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
+    """What is published is what was looked at (H22): a look goes over one address family."""
+    for name, service in config.services.items():
+        both = [member.name for member in service.settings.members
+                for view in member.address.values() if len({":" in address for address in view}) > 1]
+        if both:
+            yield Finding(Severity.NOTE, "families", name, f"publishes IPv4 and IPv6 of {', '.join(dict.fromkeys(both))} and looks over one of them: "
+                                                           "a path that is dead in the other is not seen")
+
+
 def pool_of_cores(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
     """A pool sends clients to every healthy member, so each must be able to serve."""
     for name, _ in _each(config, kind="pool", cores=True):
@@ -232,5 +242,5 @@ def _secret_files(config: Config) -> set[Path]:
 Practice = Callable[[Config, tuple[ServiceAudit, ...], Load], Findings]
 PRACTICES: tuple[Practice, ...] = (
     two_layers, probe_load, no_standby, no_actuator, pool_of_cores, promotion_race, same_place, identity, lockout, canaries, site_vantage, caches,
-    freshness, notifications, following, tokens, secrets, patience, beats_unknown, drive, observing,
+    freshness, notifications, following, tokens, secrets, patience, families, beats_unknown, drive, observing,
 )

@@ -76,6 +76,7 @@ def test_a_configuration_without_fault_has_nothing_to_say(tmp_path: Path) -> Non
     pytest.param("        address: 192.0.2.11\n", "        address: 192.0.2.11\n        url: http://b.example.com\n", "identity", "note", id="plain"),
     pytest.param("        address: 192.0.2.11\n", "        address: 192.0.2.11\n        url: https://192.0.2.10\n", "same-place", "warning",
                  id="slip"),
+    pytest.param("address: 192.0.2.11\n", "address: [192.0.2.11, '2001:db8::11']\n", "families", "note", id="h22"),
     pytest.param("    members:\n", "    lockout: 10s\n    members:\n", "lockout", "warning", id="h6"),
     pytest.param("safety: {canaries: [192.0.2.254, 198.51.100.254, 'https://www.example.com/']}\n", "", "canaries", "warning", id="blind"),
     pytest.param("sites: {dc1: {canaries: [192.0.2.253]}, dc2: {canaries: [198.51.100.253]}}\n", "", "site-vantage", "note", id="site"),
