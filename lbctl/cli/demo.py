@@ -45,26 +45,44 @@ async def _run(place: Path, act: bool) -> int:
     tokens.save(place / "tokens.yaml", tokens.Tokens(tokens=[told]))
     _taken(stage)
     story = Story(stage, clock, click.echo)
-    main = asyncio.current_task()
+    ending = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, main.cancel if main else lambda: None)
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    playing = asyncio.create_task(story.play() if act else _linger(stage, story, text))
     try:
-        if act:
-            await story.play()
-            click.echo("every step was seen from outside")
-        else:
-            await story.rise()
-            _invite(stage, story, text)
-            await _stay(story)
+        await _until_either(playing, ending)
+        return _outcome(playing, act)
+    finally:
+        await story.cast.end()
+
+
+async def _until_either(playing: asyncio.Task[None], ending: asyncio.Event) -> None:
+    """The story's end or the user's. Asked to end again and again: `wait_for` of Python 3.11 loses a cancellation that meets an answer."""
+    told = asyncio.create_task(ending.wait())
+    await asyncio.wait({playing, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    while not playing.done():
+        playing.cancel()
+        await asyncio.wait({playing}, timeout=0.2)
+
+
+def _outcome(playing: asyncio.Task[None], act: bool) -> int:
+    if playing.cancelled():
+        click.echo("\nstopping")
+        return 1 if act else 0
+    try:
+        playing.result()
     except Unseen as unseen:
         click.echo(f"NOT SEEN: {unseen}", err=True)
         return 1
-    except asyncio.CancelledError:
-        click.echo("\nstopping")
-        return 1 if act else 0
-    finally:
-        await story.cast.end()
+    click.echo("every step was seen from outside")
     return 0
+
+
+async def _linger(stage: Stage, story: Story, token: str) -> None:
+    await story.rise()
+    _invite(stage, story, token)
+    await _stay(story)
 
 
 async def _stay(story: Story) -> None:

@@ -42,13 +42,16 @@ def test_interrupted_it_leaves_no_process_behind(tmp_path: Path) -> None:
     with subprocess.Popen([*LBCTL, "demo", "--directory", str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = ""
-        while "Ctrl-C ends it" not in told:
-            line = process.stdout.readline()
-            assert line, told
-            told += line
-        assert "dig +short @127.0.0.1" in told and "page    http://127.0.0.1:" in told and "status core" in told
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        try:
+            while "Ctrl-C ends it" not in told:
+                line = process.stdout.readline()
+                assert line, told
+                told += line
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+    assert "dig +short @127.0.0.1" in told and "page    http://127.0.0.1:" in told and "status core" in told
     assert not [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and str(tmp_path) in _words(entry)]
 
 
