@@ -143,12 +143,12 @@ PAGED_ALERTS = frozenset(
 )
 
 
-def tell_edges(turn: Turn) -> None:
-    """Notes for what has begun and what is over, once each."""
+def tell_edges(turn: Turn, held: tuple[str, ...]) -> None:
+    """Notes for what has begun and what is over, once each. `held`: the conditions of now."""
     case = turn.case
     quiet = MUTED_IN_MAINTENANCE if case.in_maintenance() else frozenset()
     present = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case) if kind not in quiet}
-    for name in conditions(case):
+    for name in held:
         if name not in UNTOLD and name not in quiet:
             present[f"{name}:"] = (name, "", f"{case.settings.name} is {name}")
     kept = {key for key in turn.state.noted if key.startswith("!")}

@@ -37,8 +37,10 @@ def decide(settings: ServiceSettings, state: State, event: Event, now: float, ar
         arming.run_timers(turn)
         if not isinstance(event, Command):
             _judge(turn)
-        conditions.tell_edges(turn)
-    reason = reason_now(turn.case)
+    held = conditions.conditions(turn.case)
+    if turn.state.started:
+        conditions.tell_edges(turn, held)
+    reason = reason_now(turn.case, held[0])
     wake = min(arming.wake_times(turn.case), default=None) if not isinstance(event, Command) else now
     if reason != turn.state.reason or wake != turn.state.wake_at:
         turn.set(reason=reason, wake_at=wake)

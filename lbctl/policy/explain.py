@@ -84,9 +84,9 @@ def _row(row: RuleResult) -> dict[str, Any]:
     return {"rule": row.rule, "holds": row.holds, "evidence": row.evidence, "opens": row.opens}
 
 
-def reason_now(case: Case) -> str:
-    """One sentence: why traffic is where it is."""
-    state = conditions(case)[0]
+def reason_now(case: Case, state: str = "") -> str:
+    """One sentence: why traffic is where it is. `state`: the first condition, where it is known already."""
+    state = state or conditions(case)[0]
     active = case.active or "nobody"
     if case.state.uninitialised:
         return f"the active member is not known: {case.state.uninitialised}"

@@ -86,6 +86,7 @@ class Explorer:
         self,
         settings: ServiceSettings,
         laws: tuple[Law, ...],
+        state_laws: tuple[Law, ...] = (),
         *,
         people: bool = True,
         around: Around = STEADY_AROUND,
@@ -94,11 +95,13 @@ class Explorer:
     ) -> None:
         self.settings = settings
         self.laws = laws
+        self.state_laws = state_laws
         self.people = people
         self.around = around
         self.decides = decides
         self.only = only
         self.edges = 0
+        self._remembered: set[Any] = set()
 
     def run(self, *, limit: int | None = None) -> int:
         """Explores all of it, or the first `limit` states; returns how many were seen. Raises on the first broken invariant or law."""
@@ -114,6 +117,7 @@ class Explorer:
                     if mark not in seen:
                         seen.add(mark)
                         fresh.append(reached)
+                        self._is_lawful(action, reached)
             queue = fresh
         return len(seen)
 
@@ -134,6 +138,12 @@ class Explorer:
         self._judge(Edge(self.settings, action, node.state, decision.state, event, now, decision.reply), decision)
         return Node(decision.state, now)
 
+    def _is_lawful(self, action: str, node: Node) -> None:
+        edge = Edge(self.settings, action, node.state, node.state, Tick(), node.now, None)
+        for law in self.state_laws:
+            for broken in law(edge):
+                raise BrokenError(f"{law.__name__}: {action}: {broken}")
+
     def _judge(self, edge: Edge, decision: Decision) -> None:
         """All invariants and laws; with `only`, that one alone, so that it is known to catch by itself."""
         if not self.only:
@@ -147,6 +157,15 @@ class Explorer:
                 for broken in law(edge):
                     raise BrokenError(f"{law.__name__}: {edge.action}: {broken}")
 
+    def _restarts(self, node: Node) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """A new life sees only what is saved: tried once for each different memory."""
+        memory = _memory(node)
+        if memory in self._remembered:
+            return
+        self._remembered.add(memory)
+        for shown in (*self.settings.names, "nothing", "strange"):
+            yield f"restart {shown}", (Started((_shown(shown, self.settings, node.state),)),)
+
     def _actions(self, node: Node) -> Iterator[tuple[str, tuple[Any, ...]]]:
         for name in self.settings.names:
             for face, pages in FACES.items():
@@ -154,8 +173,7 @@ class Explorer:
         yield "time passes", (Tick(), *_same_faces(node.state))
         if node.state.saved.move is not None or _behind(node.state):
             yield "verified", (Verified("x", node.state.saved.epoch),)
-        for shown in (*self.settings.names, "nothing", "strange"):
-            yield f"restart {shown}", (Started((_shown(shown, self.settings, node.state),)),)
+        yield from self._restarts(node)
         if node.state.saved.needs_resync:
             yield from (_synced(name, node.state) for name in sorted(node.state.saved.needs_resync))
         if self.people:
@@ -215,19 +233,8 @@ def key(settings: ServiceSettings, node: Node) -> tuple[Any, ...]:
     """The projection: every instant becomes the answers that can still be asked of it."""
     state, saved, now = node.state, node.state.saved, node.now
     return (
-        saved.active,
-        saved.primary,
-        tuple(sorted(saved.syncs_from.items())),
-        saved.latched,
-        saved.needs_resync,
-        None if saved.lockout_until is None else now >= saved.lockout_until,
+        _memory(node),
         state.up_since is not None and now - state.up_since >= STEADY_S,
-        saved.maintenance is not None and now < saved.maintenance.until,
-        saved.rearming,
-        saved.hold is not None,
-        _move(saved),
-        _incident(saved),
-        frozenset((a.to, bool(a.denied), now >= a.expires) for a in saved.approvals),
         bool(state.uninitialised),
         state.adopting,
         state.promoted,
@@ -238,6 +245,25 @@ def key(settings: ServiceSettings, node: Node) -> tuple[Any, ...]:
         state.blind_since is not None,
         _behind(state),
         tuple(_member(settings, node, name) for name in settings.names),
+    )
+
+
+def _memory(node: Node) -> tuple[Any, ...]:
+    """The saved half."""
+    saved, now = node.state.saved, node.now
+    return (
+        saved.active,
+        saved.primary,
+        tuple(sorted(saved.syncs_from.items())),
+        saved.latched,
+        saved.needs_resync,
+        None if saved.lockout_until is None else now >= saved.lockout_until,
+        saved.maintenance is not None and now < saved.maintenance.until,
+        saved.rearming,
+        saved.hold is not None,
+        _move(saved),
+        _incident(saved),
+        frozenset((a.to, bool(a.denied), now >= a.expires) for a in saved.approvals),
     )
 
 

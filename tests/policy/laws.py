@@ -12,7 +12,7 @@ from lbctl.model.state import State
 from lbctl.policy import desired
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import STATES, conditions
-from lbctl.policy.explain import blocked_by, reason_now
+from lbctl.policy.explain import blocked_by
 from tests.policy.explorer import Edge
 
 
@@ -66,14 +66,13 @@ def roles_follow_only_people(edge: Edge) -> Iterator[str]:
 
 
 def every_state_has_a_name_and_a_reason(edge: Edge) -> Iterator[str]:
-    """A reason for every decision, for "stay" too."""
+    """A reason for every decision, for "stay" too. Asked once for each state, when it is first reached."""
     case = Case(edge.settings, edge.after, edge.now)
     held = conditions(case)
-    if not held or any(name not in STATES for name in held) or not reason_now(case):
+    if not held or any(name not in STATES for name in held) or not edge.after.reason:
         yield f"a state without a name or a reason: {held}"
-    if isinstance(edge.event, ask.Command):
-        return
-    if case.active_down() and edge.after.saved.active is not None and not edge.after.uninitialised and not blocked_by(case):
+    known = edge.after.saved.active is not None and not edge.after.uninitialised
+    if case.active_down() and known and not blocked_by(case):
         yield "the active is down, nobody moved, and no rule says why"
 
 
@@ -100,7 +99,9 @@ LAWS = (
     only_movers_move,
     resume_in_three_situations,
     roles_follow_only_people,
-    every_state_has_a_name_and_a_reason,
     approvals_belong_to_incidents,
     observing_is_not_doing,
 )
+
+STATE_LAWS = (every_state_has_a_name_and_a_reason,)
+"""What must hold of every state, however it was reached."""

@@ -14,7 +14,7 @@ import pytest
 from lbctl.model.events import Around
 from lbctl.policy import invariants
 from tests.policy.explorer import STEADY_AROUND, BrokenError, Explorer, settings_for
-from tests.policy.laws import LAWS
+from tests.policy.laws import LAWS, STATE_LAWS
 from tests.policy.mutants import MUTANTS
 
 
@@ -31,7 +31,7 @@ from tests.policy.mutants import MUTANTS
 )
 def test_no_reachable_state_breaks_an_invariant(members: int, more: dict[str, Any], around: Around, limit: int, long: bool) -> None:
     """G-LB3, G-LB4, G-LB5, G-SC2, H1, H2, H6-H11, H25, H32-H36: breadth first over the product's own policy."""
-    explorer = Explorer(settings_for(members, **more), LAWS, around=around)
+    explorer = Explorer(settings_for(members, **more), LAWS, STATE_LAWS, around=around)
     states = explorer.run(limit=None if long else limit)
     print(f"{states} states, {explorer.edges} decisions, all invariants and laws hold")
     assert states > limit / 2
