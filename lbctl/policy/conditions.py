@@ -159,6 +159,6 @@ def tell_edges(turn: Turn, held: tuple[str, ...]) -> None:
         turn.note(kind, text, member=member, page=kind in PAGED_ALERTS or (kind in PAGED and not first_days))
     for key in sorted(known - present.keys()):
         kind, _, member = key.partition(":")
-        turn.note(f"{kind}-over", f"over: {kind}{f' of {member}' if member else ''}", member=member)
+        turn.note(f"{kind}-over", f"no longer {kind}{f': {member}' if member else ''}", member=member)
     if present.keys() != known:
         turn.set(noted=frozenset(present) | kept)

@@ -28,10 +28,6 @@ class Rule:
     opens: str
 
 
-def ago(case: Case, then: float | None) -> str:
-    return "never" if then is None else f"{max(case.now - then, 0):.0f} s ago"
-
-
 def told(look: ProbeResult | None) -> str:
     """A look in a few words."""
     if look is None:
@@ -47,7 +43,7 @@ def _page_seen(case: Case, name: str) -> str:
     page, sight = case.decisive(name), case.judged(name)
     text = f"{name} {page}: {told(sight.last)}, {sight.health}"
     if sight.first_bad is not None:
-        text += f", failing since {ago(case, sight.first_bad)}, {sight.bad_run} looks in a row"
+        text += f", failing for {max(case.now - sight.first_bad, 0):.1f} s, {sight.bad_run} looks in a row"
         text += "" if sight.down_at is not None else f", outage not proven ({case.member(name).probe.min_outage_s:.0f} s needed)"
     return text
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from lbctl.model.looks import Verdict
 from lbctl.model.settings import Role
+from lbctl.model.state import ActuatorSight
 from lbctl.policy import gate
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import alerts, conditions
@@ -18,37 +19,63 @@ def stamp(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def view(case: Case) -> dict[str, Any]:
-    """One service as everybody sees it."""
+def brief(case: Case) -> dict[str, Any]:
+    """What an overview needs: the same words as `view`, without what costs time where there are thousands."""
     saved, held = case.saved, conditions(case)
     return {
         "name": case.settings.name,
         "kind": case.settings.kind,
-        "monitor": case.settings.monitor.name,
         "state": held[0],
         "conditions": list(held),
-        "reason": reason_now(case),
         "primary": saved.primary,
         "active": saved.active,
         "answering": list(saved.answering) if case.settings.kind == "pool" else [saved.active] if saved.active else [],
         "epoch": saved.epoch,
         "revision": case.state.revision,
         "resume_pending": bool(saved.active) and saved.active != saved.primary and saved.primary in saved.latched,
-        "promoted": case.state.promoted,
         "automation": "observe" if case.settings.observe else "on",
         "held": None if saved.hold is None else {"by": saved.hold.by, "reason": saved.hold.reason, "since": stamp(saved.hold.since)},
         "locked_out_until": stamp(saved.lockout_until),
-        "moved_at": stamp(saved.moved_at),
-        "incident": None if saved.incident is None else {"id": saved.incident.id, "began": stamp(saved.incident.began)},
         "approvals": _approvals(case),
         "maintenance": _maintenance(case),
+        "alerts": [{"kind": kind, "member": member or None, "text": text} for kind, member, text in alerts(case)],
+        "members": [_glance(case, name) for name in case.settings.names],
+        "actuators": [{"id": name, "in_sync": _in_sync(case, item)} for name, item in case.state.actuators.items()],
+    }
+
+
+def _glance(case: Case, name: str) -> dict[str, Any]:
+    judged = case.judged(name)
+    last = judged.last
+    return {
+        "name": name,
+        "role": str(Role.PRIMARY if name == case.saved.primary else Role.SECONDARY),
+        "active": name == case.active,
+        "health": str(judged.health),
+        "verdict": str(last.verdict if last is not None else Verdict.UNKNOWN),
+        "reason": str(last.reason) if last is not None else "unknown",
+        "since": stamp(judged.since),
+        "latched": name in case.saved.latched,
+        "needs_resync": name in case.saved.needs_resync,
+    }
+
+
+def view(case: Case) -> dict[str, Any]:
+    """One service as everybody sees it."""
+    saved = case.saved
+    return {
+        **brief(case),
+        "monitor": case.settings.monitor.name,
+        "reason": reason_now(case),
+        "promoted": case.state.promoted,
+        "moved_at": stamp(saved.moved_at),
+        "incident": None if saved.incident is None else {"id": saved.incident.id, "began": stamp(saved.incident.began)},
         "run": _run(case),
         "uninitialised": case.state.uninitialised or None,
         "roles_differ_from_file": case.settings.primary != saved.primary,
         "unsaved": case.state.unsaved or None,
         "blocked_by": blocked_by(case),
         "gate": [] if case.settings.kind == "pool" else [_gate(case, name) for name in case.others()],
-        "alerts": [{"kind": kind, "member": member or None, "text": text} for kind, member, text in alerts(case)],
         "members": [_member(case, name) for name in case.settings.names],
         "actuators": _actuators(case),
     }
@@ -153,6 +180,10 @@ def _monitor(case: Case, name: str, page: str) -> dict[str, Any]:
     }
 
 
+def _in_sync(case: Case, item: ActuatorSight) -> bool:
+    return item.verified == case.saved.epoch and not item.drift
+
+
 def _actuators(case: Case) -> list[dict[str, Any]]:
     wanted = case.saved.epoch
     return [
@@ -161,7 +192,7 @@ def _actuators(case: Case) -> list[dict[str, Any]]:
             "wanted": wanted,
             "applied": item.applied,
             "verified": item.verified,
-            "in_sync": item.verified == wanted and not item.drift,
+            "in_sync": _in_sync(case, item),
             "error": item.error or item.drift or None,
             "error_reason": item.error_reason or None,
             "shows": case.state.shown.get(name),
