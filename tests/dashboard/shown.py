@@ -6,7 +6,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lbctl.api.models import ServiceObject
+from lbctl.api.models import Readiness, ServiceObject, UpgradeShown
 from lbctl.policy.gate import NAMES
 
 
@@ -389,13 +389,36 @@ def events(name: str = "core") -> list[dict[str, Any]]:
     ]
 
 
-READINESS = {
+READINESS: dict[str, Any] = {
     "service": "core",
+    "ready": True,
+    "kept": 2,
+    "of": 4,
     "practices": [
-        {"name": "versions-equal", "ok": True, "evidence": "both 11.3.0.0"},
-        {"name": "sync-interval", "ok": False, "evidence": "every 30 minutes", "advice": "not under 60 minutes"},
-        {"name": "clocks-equal", "ok": True, "evidence": "0.2 s apart"},
-        {"name": "fail-over-controls", "ok": None, "evidence": "no way to read them", "advice": "give lbctl a drive to read them"},
+        {"practice": "versions-equal", "text": "…", "holds": "yes", "evidence": "both 11.3.0.0", "advice": "", "urgent": False},
+        {"practice": "sync-interval", "text": "…", "holds": "no", "evidence": "every 30 minutes", "advice": "not under 60 minutes", "urgent": False},
+        {"practice": "clocks-equal", "text": "…", "holds": "yes", "evidence": "0.2 s apart", "advice": "", "urgent": False},
+        {"practice": "fail-over-controls", "text": "…", "holds": "unknown", "evidence": "no hand on it", "advice": "give it one", "urgent": False},
+    ],
+}
+
+
+UPGRADE: dict[str, Any] = {
+    "service": "core",
+    "open": True,
+    "by": "alice",
+    "next": "4",
+    "steps": [
+        {
+            "step": str(number),
+            "name": f"step-{number}",
+            "text": f"text of step {number}",
+            "done": number < 4,
+            "evidence": None,
+            "todo": "",
+            "missing": "Last Sync Status is Started, not Completed" if number == 4 else None,
+        }
+        for number in range(1, 10)
     ],
 }
 
@@ -403,4 +426,6 @@ READINESS = {
 def checked(shown: dict[str, Any]) -> dict[str, Any]:
     """The same, after the API's model has found nothing wrong with it."""
     ServiceObject.model_validate(shown)
+    Readiness.model_validate(READINESS)
+    UpgradeShown.model_validate(UPGRADE)
     return shown

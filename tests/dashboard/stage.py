@@ -100,6 +100,9 @@ def _mount(app: web.Application, made: Stage) -> None:
     async def readiness(request: web.Request) -> web.Response:
         return web.json_response(shown.READINESS)
 
+    async def upgrade(request: web.Request) -> web.Response:
+        return web.json_response(shown.UPGRADE)
+
     async def events(request: web.Request) -> web.Response:
         guard(request)
         service = request.query.get("service")
@@ -131,6 +134,7 @@ def _mount(app: web.Application, made: Stage) -> None:
     app.router.add_get(f"{v1}/services", services)
     app.router.add_get(f"{v1}/services/{{name}}/explain", explain)
     app.router.add_get(f"{v1}/services/{{name}}/readiness", readiness)
+    app.router.add_get(f"{v1}/services/{{name}}/upgrade", upgrade)
     app.router.add_get(f"{v1}/events", events)
     app.router.add_get(f"{v1}/events/stream", stream)
     app.router.add_post(f"{v1}/{{rest:.*}}", write)

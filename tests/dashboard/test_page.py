@@ -36,7 +36,17 @@ async def texts(page: Page, selector: str) -> list[str]:
 @pytest.mark.parametrize(
     ("story", "words"),
     [
-        ("normal", ["Normal", "Clients are sent to core-a", "Traffic would move to core-b", "ready: waits for the active member to fail", "in sync"]),
+        (
+            "normal",
+            [
+                "Normal",
+                "Clients are sent to core-a",
+                "Traffic would move to core-b",
+                "ready: waits for the active member to fail",
+                "in sync",
+                "2 of 4 best practices",
+            ],
+        ),
         (
             "failed-over",
             ["Failed over", "Clients are sent to core-b", "OldPrimaryReturned", "latched", "needs resync", "lbctl resume core --drive", "lockout"],
@@ -313,6 +323,28 @@ async def test_every_control_has_a_name_and_headings_are_in_order(browser: Brows
         assert await page.evaluate(nameless) == []
         levels = await page.evaluate("[...document.querySelectorAll('main h1, main h2, main h3')].map((e) => Number(e.tagName[1]))")
         assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in pairwise(levels))
+
+
+async def test_an_open_upgrade_shows_the_nine_steps_and_what_the_due_one_misses(browser: Browser, api: Stage) -> None:
+    """G-UP."""
+    run = {
+        "id": "u1",
+        "kind": "upgrade",
+        "step": "3",
+        "by": "alice",
+        "reason": "12.1",
+        "began": shown.at(-900),
+        "source": "",
+        "target": "",
+        "failed": None,
+        "notes": {},
+    }
+    api.put("maintenance", run=run)
+    async with tab(browser, api.url) as page:
+        steps = page.locator(".upgrade li")
+        await expect(steps).to_have_count(9)
+        await expect(steps.nth(3)).to_contain_text("misses: Last Sync Status is Started, not Completed")
+        await expect(page.locator(".upgrade code").last).to_have_text("lbctl upgrade core next")
 
 
 async def test_looks_are_drawn_over_time_and_failed_ones_are_marked(browser: Browser, api: Stage) -> None:

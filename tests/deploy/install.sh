@@ -34,6 +34,7 @@ as="setpriv --reuid lbctl --regid lbctl --clear-groups --no-new-privs --inh-caps
 $as lbctl run 2>/tmp/log &
 lbctl=$!
 for _ in $(seq 300); do [ -S /run/lbctl/lbctl.sock ] && break; sleep 0.1; done
+[ -S /run/lbctl/lbctl.sock ] || cat /tmp/log >&2
 echo "user $(ps -o user= -p $lbctl | tr -d ' ')"
 echo "caps $(sed -n 's/^CapEff:\s*//p' /proc/$lbctl/status)"
 echo "socket $(stat -c '%U:%G %a' /run/lbctl/lbctl.sock)"

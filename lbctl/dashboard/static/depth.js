@@ -25,6 +25,7 @@ export function depth(shown, more, act) {
       head(shown, act),
       shown.approvals.map((approval) => asked(shown, approval, act)),
       maintenance(shown, act),
+      upgrade(shown, more.upgrade),
       next(shown, more.explain),
       h("div", { class: "columns", "data-key": "columns" },
         h("div", { class: "left" }, members(shown), shown.gate?.length ? gate(shown) : null, ledger(shown), readiness(more.readiness)),
@@ -101,6 +102,18 @@ function maintenance(shown, act) {
     begun ? h("svg", { class: "bar-left", viewBox: "0 0 100 4", preserveAspectRatio: "none", "aria-hidden": "true" },
       h("rect", { x: 0, y: 0, width: 100, height: 4, class: "all" }), h("rect", { x: 0, y: 0, width: (gone * 100).toFixed(2), height: 4, class: "gone" })) : null,
     h("div", { class: "actions" }, h("button", { type: "button", "data-verb": "maintenance-extend", onclick: () => act("maintenance-extend") }, "Extend")));
+}
+
+// The guide's nine steps while a run is open: done, due with what it misses, still to come.
+function upgrade(shown, run) {
+  if (!run?.open) return null;
+  return section("Upgrade", "upgrade",
+    h("ol", { class: "rules" }, run.steps.map((row) => {
+      const [sign, word] = row.done ? ["ok", "done"] : row.step === run.next ? ["arrow", "due"] : ["idle", "to come"];
+      return h("li", { "data-key": row.step, class: row.step === run.next ? "fails" : "holds" }, icon(sign, sign === "arrow" ? "accent" : sign), h("span", { class: "offscreen" }, `${word}: `),
+        h("b", {}, `${row.step}. ${row.name}`), h("span", { class: "evidence" }, rich(row.evidence || row.text)),
+        row.step === run.next ? h("span", { class: "opens" }, rich(row.missing ? `misses: ${row.missing}` : row.todo || "")) : null);
+    })), command(`lbctl upgrade ${shown.name} next`));
 }
 
 function next(shown, explained) {
@@ -208,18 +221,24 @@ function ledger(shown) {
       h("td", { class: item.error ? "error" : "dim" }, item.error || "–")))))));
 }
 
+// holds: yes, no, unknown. What is urgent and not kept stands first.
+const HOLDS = { yes: ["ok", 2, "kept"], no: ["warn", 0, "not kept"], unknown: ["idle", 1, "not known"] };
+
 function readiness(report) {
-  const rows = report?.practices || report?.checks || report?.rows;
-  if (!rows) return null;
-  const wrong = rows.filter((row) => !(row.ok ?? row.holds ?? row.status === "ok"));
+  const rows = report?.practices;
+  if (!rows?.length) return null;
+  const order = (row) => (HOLDS[row.holds] || HOLDS.unknown)[1] * 2 - (row.urgent && row.holds === "no" ? 1 : 0);
+  const open = rows.filter((row) => row.holds !== "yes").sort((a, b) => order(a) - order(b)), kept = rows.filter((row) => row.holds === "yes");
+  const list = (some) => h("ul", { class: "rules" }, some.map((row) => {
+    const [sign, , word] = HOLDS[row.holds] || HOLDS.unknown;
+    return h("li", { "data-key": row.practice, class: row.holds === "yes" ? "holds" : "fails", title: row.text || "" },
+      icon(sign === "warn" && row.urgent ? "bad" : sign), h("span", { class: "offscreen" }, `${word}: `), h("b", {}, row.practice), h("span", { class: "evidence" }, rich(row.evidence || "")),
+      row.advice ? h("span", { class: "opens" }, rich(row.advice)) : null);
+  }));
   return section("Readiness", "readiness",
-    h("p", {}, icon(wrong.length ? "warn" : "ok"), wrong.length ? ` ${wrong.length} of ${rows.length} best practices are not met` : ` All ${rows.length} best practices are met`),
-    h("ul", { class: "rules" }, rows.map((row) => {
-      const unknown = (row.ok ?? row.holds) === null || row.status === "unknown";
-      const fine = !wrong.includes(row);
-      return h("li", { "data-key": row.name || row.practice, class: fine ? "holds" : "fails" }, icon(fine ? "ok" : unknown ? "idle" : "warn"), h("b", {}, row.name || row.practice || row.title), h("span", { class: "evidence" }, row.evidence || ""),
-        fine || !row.advice ? null : h("span", { class: "opens" }, row.advice));
-    })));
+    h("p", {}, icon(report.ready ? "ok" : "warn"), h("span", {}, report.ready ? "The standby would take over now" : "The standby would not take over now", `; ${report.kept} of ${report.of} best practices are kept`)),
+    open.length ? list(open) : null,
+    kept.length ? h("details", { "data-key": "kept" }, h("summary", {}, `${kept.length} kept`), list(kept)) : null);
 }
 
 const FIRST = 14;

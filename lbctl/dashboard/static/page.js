@@ -46,6 +46,7 @@ async function readAll() {
     }
     if (!page.selected && wide() && page.services.length) choose(ordered(page.services, "")[0].name);
     if (current()) await explain(page.selected);
+    if (current() && Date.now() - (more(page.selected).auditedAt || Infinity) > 60000) audit(page.selected);
   } catch (problem) {
     page.problem = problem instanceof Problem && problem.status === 401 ? "Reading needs a token here. Enter yours with “Token”." : `The controller does not answer (${problem.message}). What is below is old.`;
   }
@@ -53,10 +54,12 @@ async function readAll() {
 }
 
 async function explain(name) {
+  const own = more(name);
   try {
-    more(name).explain = await read(service(name, "/explain"));
+    own.explain = await read(service(name, "/explain"));
+    own.upgrade = current()?.run?.kind === "upgrade" ? await read(service(name, "/upgrade")) : null;
   } catch {
-    more(name).explain = null;
+    own.explain = own.upgrade = null;
   }
 }
 
@@ -70,6 +73,13 @@ async function openService(name) {
   own.loaded = true;
   await explain(name);
   draw();
+  await audit(name);
+}
+
+// The audit asks the Cores themselves, so it is read when a service is opened and once a minute after that.
+async function audit(name) {
+  const own = more(name);
+  own.auditedAt = Date.now();
   try {
     own.readiness = await read(service(name, "/readiness"));
   } catch {
