@@ -23,7 +23,7 @@ from typing import Any
 
 import structlog
 
-from lbctl import dashboard, systemd, wiring
+from lbctl import dashboard, logs, systemd, wiring
 from lbctl.actuators import Surroundings
 from lbctl.actuators.base import Actuator
 from lbctl.api import application
@@ -44,6 +44,7 @@ from lbctl.model.decision import Step
 from lbctl.model.looks import ProbeResult
 from lbctl.notifiers.queue import NoticeQueue
 from lbctl.notifiers.words import from_step
+from lbctl.policy.conditions import conditions
 from lbctl.probes.engine import Engine
 from lbctl.readiness.auditor import Auditor
 from lbctl.runner import Runner
@@ -160,8 +161,9 @@ class App:
     def status(self) -> str:
         """One line for people: how many services are in which state."""
         states: dict[str, int] = {}
-        for service in self.controller.snapshot():
-            states[service["state"]] = states.get(service["state"], 0) + 1
+        for case in self.controller.cases():
+            state = conditions(case)[0]
+            states[state] = states.get(state, 0) + 1
         return ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "no services"
 
     # --- looks
@@ -331,6 +333,7 @@ async def run(file: Path) -> int:
 
 def main(file: Path) -> int:
     """`lbctl run`: on uvloop where it is installed."""
+    logs.setup()
     factory = importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
     with asyncio.Runner(loop_factory=factory) as runner:
         return runner.run(run(file))

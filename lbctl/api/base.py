@@ -38,8 +38,13 @@ class Controller(Protocol):
         """Through the service's inbox and gate; returns when it is decided and saved. KeyError for a service that is not configured."""
         ...
 
-    def snapshot(self) -> Sequence[ServiceObject]:
+    @property
+    def names(self) -> Sequence[str]:
         """All services in the file's order."""
+        ...
+
+    def brief(self, name: str) -> ServiceObject:
+        """One service as an overview shows it; KeyError where it is not configured."""
         ...
 
     def service(self, name: str) -> ServiceObject:

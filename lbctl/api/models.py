@@ -101,10 +101,19 @@ class ServiceObject(Answer):
     actuators: list[ActuatorObject]
 
 
+class Glance(Answer):
+    """A service in an overview: the service object without what costs time where there are thousands (`?brief=true`)."""
+
+    name: str
+    state: State
+    active: str | None
+    revision: int
+
+
 class Services(Answer):
     """All services, in the file's order."""
 
-    services: list[ServiceObject]
+    services: list[ServiceObject] | list[Glance]
 
 
 class Explanation(Answer):
@@ -205,6 +214,12 @@ class EventQuery(Request):
     service: Annotated[str | None, Field(max_length=100, description="only this service's")] = None
     limit: Annotated[int, Field(ge=1, le=1000, description="at most so many lines")] = 200
     newest: Annotated[Literal["true", "false"], Field(description="the last lines instead of the first")] = "false"
+
+
+class ServicesQuery(Request):
+    """How much of each."""
+
+    brief: Annotated[Literal["true", "false"], Field(description="only what an overview needs")] = "false"
 
 
 class ExplainQuery(Request):

@@ -9,10 +9,13 @@ from typing import Any
 from lbctl.api.base import Administration, Controller
 from lbctl.api.base import ServiceObject as Shown
 from lbctl.api.call import Answered, Call
-from lbctl.api.models import EventQuery, ExplainQuery
+from lbctl.api.models import EventQuery, ExplainQuery, ServicesQuery
 from lbctl.api.problems import Refusal
 from lbctl.api.times import iso
 from lbctl.model.decision import Step
+
+TURN = 20
+"""Services that are shown in one go."""
 
 
 def known(controller: Controller, name: str) -> Shown:
@@ -20,7 +23,7 @@ def known(controller: Controller, name: str) -> Shown:
     try:
         return controller.service(name)
     except KeyError:
-        raise unknown("service", name, [str(shown["name"]) for shown in controller.snapshot()]) from None
+        raise unknown("service", name, list(controller.names)) from None
 
 
 def unknown(kind: str, name: str, names: list[str]) -> Refusal:
@@ -57,8 +60,21 @@ def administration(call: Call) -> Administration:
     return call.world.administration
 
 
+async def listed(call: Call, *, brief: bool) -> list[Shown]:
+    """All services. Looks and answers go on meanwhile: with ten thousand services the list takes longer than a look may wait."""
+    controller, found = call.world.controller, []
+    for number, name in enumerate(controller.names):
+        if number % TURN == TURN - 1:
+            await call.world.clock.sleep(0)
+        try:
+            found.append(controller.brief(name) if brief else controller.service(name))
+        except KeyError:
+            continue  # a reload has just taken it away
+    return found
+
+
 async def services(call: Call) -> Answered:
-    return Answered({"services": list(call.world.controller.snapshot())})
+    return Answered({"services": await listed(call, brief=call.asked(ServicesQuery).brief == "true")})
 
 
 async def service(call: Call) -> Answered:
@@ -93,7 +109,7 @@ async def events(call: Call) -> Answered:
 
 
 async def approvals(call: Call) -> Answered:
-    found = [{"service": shown["name"], **entry} for shown in call.world.controller.snapshot() for entry in shown["approvals"]]
+    found = [{"service": shown["name"], **entry} for shown in await listed(call, brief=True) for entry in shown["approvals"]]
     return Answered({"approvals": found})
 
 

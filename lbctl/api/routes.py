@@ -36,7 +36,7 @@ def _plain(path: str, name: str, summary: str, handler: Handler) -> Route:
 
 
 ROUTES: tuple[Route, ...] = (
-    _get("/services", "services", "All services", reads.services, models.Services),
+    _get("/services", "services", "All services", reads.services, models.Services, query=models.ServicesQuery),
     _get("/services/{name}", "service", "One service; its ETag is the revision that If-Match takes", reads.service, models.ServiceObject, 404),
     _get("/services/{name}/explain", "explain", "Why traffic is where it is and what blocks a move", reads.explain, models.Explanation, 404,
          query=models.ExplainQuery),

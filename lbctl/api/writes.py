@@ -157,12 +157,12 @@ def _instant(field: str, text: str) -> float:
 
 
 async def approve(call: Call) -> Answered:
-    service, ident = _approval(call)
+    service, ident = await _approval(call)
     return await _submit(call, Approve(**_bound(call, service), approval=ident))
 
 
 async def deny(call: Call) -> Answered:
-    service, ident = _approval(call)
+    service, ident = await _approval(call)
     return await _submit(call, Deny(**_bound(call, service), approval=ident))
 
 
@@ -170,10 +170,10 @@ def _bound(call: Call, service: str) -> dict[str, Any]:
     return {"service": service, "by": call.principal.by, "reason": call.asked(PlainRequest).reason or "", "revision": call.revision}
 
 
-def _approval(call: Call) -> tuple[str, str]:
+async def _approval(call: Call) -> tuple[str, str]:
     """The service that this approval belongs to; 404 for one that is gone, answered, or was never asked."""
     ident = call.path["id"]
-    waiting = [(str(shown["name"]), str(entry["id"])) for shown in call.world.controller.snapshot() for entry in shown["approvals"]]
+    waiting = [(str(shown["name"]), str(entry["id"])) for shown in await reads.listed(call, brief=True) for entry in shown["approvals"]]
     for service, known in waiting:
         if known == ident:
             return service, ident

@@ -16,7 +16,7 @@ def _services(context: click.Context) -> list[Any]:
     options = context.find_root().obj
     try:
         with closing(Client(options if isinstance(options, Globals) else Globals())) as client:
-            return list(client.get("services")["services"])
+            return list(client.get("services", brief="true")["services"])
     except Failure:
         return []
 

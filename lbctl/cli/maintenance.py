@@ -93,7 +93,8 @@ def extend(options: Globals, services: tuple[str, ...], every: bool, length: str
 def list_(options: Globals) -> None:
     """All that is on or planned."""
     client = Client(options)
-    found = [{"service": shown["name"], **shown["maintenance"]} for shown in client.get("services")["services"] if shown["maintenance"]["until"]]
+    known = client.get("services", brief="true")["services"]
+    found = [{"service": shown["name"], **shown["maintenance"]} for shown in known if shown["maintenance"]["until"]]
     rows = [(entry["service"], paint("on", ATTENTION) if entry["on"] else f"from {entry['since']}", left(entry["until"], client.now), entry["by"],
              clean(entry["reason"])) for entry in found]
     emit(options, {"maintenance": found}, columns(rows, head=("SERVICE", "IS", "UNTIL", "BY", "REASON")) if rows else ["no maintenance"])

@@ -176,7 +176,7 @@ def many(options: Globals, verb_name: str, services: tuple[str, ...], every: boo
     if bool(services) == every:
         raise Failure(USAGE, "name the services, or say --all")
     client = Client(options)
-    found = client.get("services")["services"] if every else [client.get("services", service) for service in services]
+    found = client.get("services", brief="true")["services"] if every else [client.get("services", service) for service in services]
     seen = {shown["name"]: shown["revision"] for shown in found}
     answers: list[Any] = []
     worst = OK

@@ -33,7 +33,7 @@ def status(options: Globals, service: str | None, watch: bool, exit_code: bool) 
         if watch:
             _watch(client, service)
             return
-        found = _ask(client, service)
+        found = _ask(client, service, whole=options.output != "table")
     except Failure as failure:
         if not exit_code:
             raise
@@ -47,8 +47,8 @@ def status(options: Globals, service: str | None, watch: bool, exit_code: bool) 
         sys.exit(max((NAGIOS[level(shown)][0] for shown in services), default=3))
 
 
-def _ask(client: Client, service: str | None) -> Any:
-    return client.get("services", service) if service else client.get("services")
+def _ask(client: Client, service: str | None, *, whole: bool = False) -> Any:
+    return client.get("services", service) if service else client.get("services", brief=None if whole else "true")
 
 
 def lines(services: Sequence[Shown], now: float, *, one: bool) -> list[str]:

@@ -34,6 +34,7 @@ from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
 from lbctl.model.state import Saved
 from lbctl.policy.case import Case
+from lbctl.policy.view import brief
 from lbctl.stores.base import Store
 
 _AT_ONCE = 200
@@ -175,9 +176,18 @@ class Controller:
         except TimeoutError:
             return False
 
-    def snapshot(self) -> list[dict[str, Any]]:
+    @property
+    def names(self) -> tuple[str, ...]:
         """All services in the file's order."""
+        return tuple(self._loops)
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """All services in the file's order. With thousands of them ask by name, a few at a time: looks wait meanwhile."""
         return [self.service(name) for name in self._loops]
+
+    def brief(self, name: str) -> dict[str, Any]:
+        """One service as an overview shows it; KeyError where it is not configured."""
+        return brief(self.case(name))
 
     def service(self, name: str) -> dict[str, Any]:
         """One service; KeyError where it is not configured."""

@@ -132,21 +132,12 @@ def _gate(case: Case, name: str) -> dict[str, Any]:
 
 
 def _member(case: Case, name: str) -> dict[str, Any]:
-    saved, sight, judged = case.saved, case.sight(name), case.judged(name)
-    last = judged.last
+    saved, sight, last = case.saved, case.sight(name), case.judged(name).last
     skew = next((p.last.skew_s for p in sight.pages.values() if p.last is not None and p.last.skew_s is not None), None)
     ends = next((p.last.not_after for p in sight.pages.values() if p.last is not None and p.last.not_after is not None), None)
     return {
-        "name": name,
-        "role": str(Role.PRIMARY if name == saved.primary else Role.SECONDARY),
-        "active": name == saved.active,
-        "health": str(judged.health),
+        **_glance(case, name),
         "promoted": name == saved.active and case.state.promoted,
-        "latched": name in saved.latched,
-        "needs_resync": name in saved.needs_resync,
-        "verdict": str(last.verdict if last is not None else Verdict.UNKNOWN),
-        "reason": str(last.reason) if last is not None else "unknown",
-        "since": stamp(judged.since),
         "detail": last.detail if last is not None else "no look yet",
         "decisive": case.decisive(name),
         "address": {view: list(texts) for view, texts in case.member(name).address.items()},

@@ -74,8 +74,12 @@ class FakeController:
         for bell in self.bells:
             bell.ring()
 
-    def snapshot(self) -> Sequence[Mapping[str, Any]]:
-        return list(self.services.values())
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self.services)
+
+    def brief(self, name: str) -> Mapping[str, Any]:
+        return {key: value for key, value in self.services[name].items() if key not in ("blocked_by", "gate")}
 
     def service(self, name: str) -> Mapping[str, Any]:
         return self.services[name]
