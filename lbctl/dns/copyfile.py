@@ -1,11 +1,14 @@
 """The copy of the last answers: what the embedded server published last, in a file of its own apart from the state (SEMANTICS section 6).
 
-When the state is lost, this is what clients were told; when both are lost, the server says SERVFAIL rather than guess. The file is replaced
-as a whole (new file, fsync, rename, fsync of the directory) and carries a digest, so it is read back as written or not at all. Writing is
-*after* answering, in a thread, and only the newest content is written: a burst of thousands of moves costs a few writes.
+When the state is lost, this is what clients were told; when both are lost, the server says SERVFAIL rather than guess.
 
-It also holds back each zone's serial: `reserved` is written ahead of what was handed out, and a start goes on from there, so that a serial
-never goes back even when the last writes were lost with the machine.
+Writing is *after* answering and in a thread. Each change appends one line and is fsynced, so a change costs the same among one name and among
+ten thousand; a burst is one write. Every line has a digest: a last line that was cut is dropped (the answer before it holds), any other broken
+line condemns the file. It is written anew, whole (new file, fsync, rename, fsync of the directory), at the start, after a failed write, and when
+it has grown beyond what it says.
+
+The file also holds back each zone's serial: one far ahead of those handed out, from which a start goes on, so that a serial never goes back
+even when the last writes were lost with the machine.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-FORMAT = 1
 SERIALS_AHEAD = 100_000
+LINES_MAX = 1000
+DIGEST_CHARS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +38,48 @@ class LastAnswer:
 
 @dataclass(frozen=True, slots=True)
 class LastAnswers:
-    """The content of the file: answers by name, reserved serials by zone."""
+    """The content of the file: answers by name (None: forgotten), reserved serials by zone."""
 
-    names: Mapping[str, LastAnswer] = field(default_factory=dict)
+    names: Mapping[str, LastAnswer | None] = field(default_factory=dict)
     serials: Mapping[str, int] = field(default_factory=dict)
 
 
 def render(content: LastAnswers) -> bytes:
-    """The file's bytes: a line with the digest, then JSON."""
-    names = {name: [list(last.addresses), last.ttl_s, last.epoch] for name, last in content.names.items()}
-    body = json.dumps({"format": FORMAT, "serials": dict(content.serials), "names": names}, separators=(",", ":")).encode()
-    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    """Lines that say `content`, whether it is all or what has changed."""
+    lines = [_line(["serial", zone, serial]) for zone, serial in content.serials.items()]
+    for name, last in content.names.items():
+        lines.append(_line(["gone", name] if last is None else ["answer", name, last.epoch, last.ttl_s, *last.addresses]))
+    return b"".join(lines)
+
+
+def _line(value: list[object]) -> bytes:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return _digest(body) + b" " + body + b"\n"
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:DIGEST_CHARS].encode()
 
 
 def parse(data: bytes) -> LastAnswers:
-    """What `render` wrote; ValueError for anything else, torn and edited files included."""
-    digest, _, body = data.partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("the digest does not fit")
-    value: dict[str, Any] = json.loads(body)
-    if value["format"] != FORMAT:
-        raise ValueError(f"format {value['format']} is not known")
-    names = {name: LastAnswer(tuple(addresses), ttl_s, epoch) for name, (addresses, ttl_s, epoch) in value["names"].items()}
-    return LastAnswers(names, value["serials"])
+    """What the lines say together. A torn end is dropped; ValueError for any other damage."""
+    names: dict[str, LastAnswer | None] = {}
+    serials: dict[str, int] = {}
+    *lines, _torn = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        digest, _, body = line.partition(b" ")
+        if _digest(body) != digest:
+            raise ValueError(f"line {number} is damaged")
+        match json.loads(body):
+            case ["serial", str(zone), int(serial)]:
+                serials[zone] = serial
+            case ["answer", str(name), int(epoch), int(ttl_s), *addresses]:
+                names[name] = LastAnswer(tuple(addresses), ttl_s, epoch)
+            case ["gone", str(name)]:
+                names.pop(name, None)
+            case _:
+                raise ValueError(f"line {number} is not known")
+    return LastAnswers(names, serials)
 
 
 def load(path: Path) -> tuple[LastAnswers, str]:
@@ -66,18 +88,14 @@ def load(path: Path) -> tuple[LastAnswers, str]:
         return parse(path.read_bytes()), ""
     except FileNotFoundError:
         return LastAnswers(), ""
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         return LastAnswers(), f"{path}: {error}"
 
 
-def write(path: Path, content: LastAnswers) -> None:
-    """Replaces the file durably. OSError where that is impossible; the old one then stays."""
+def replace(path: Path, data: bytes) -> None:
+    """Writes the file anew, durably. OSError where that is impossible; the old one then stays."""
     new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(render(content))
-        file.flush()
-        os.fsync(file.fileno())
+    _write(new, os.O_CREAT | os.O_TRUNC, data)
     new.replace(path)
     directory = os.open(path.parent, os.O_RDONLY)
     try:
@@ -86,25 +104,47 @@ def write(path: Path, content: LastAnswers) -> None:
         os.close(directory)
 
 
-class CopyWriter:
-    """Writes the newest content behind the answers. `problem`: why the last write failed, "" if it did not."""
+def append(path: Path, data: bytes) -> None:
+    """Adds lines, durably. OSError where that is impossible; the end may then be torn."""
+    _write(path, os.O_APPEND, data)
 
-    def __init__(self, path: Path, content: Callable[[], LastAnswers]) -> None:
+
+def _write(path: Path, flags: int, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | flags, 0o640)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class CopyWriter:
+    """Writes behind the answers. `content` tells, of some names or of all (None), what is to be said. `problem`: why the last write failed."""
+
+    def __init__(self, path: Path, content: Callable[[frozenset[str] | None], LastAnswers]) -> None:
         self.problem = ""
         self._path = path
         self._content = content
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dns-copy")
         self._task: asyncio.Task[None] | None = None
+        self._changed: set[str] = set()
         self._wanted = False
+        self._anew = True
+        self._lines = 0
 
-    def soon(self) -> None:
-        """Something has changed. Needs a running loop."""
+    def soon(self, *names: str) -> None:
+        """These have changed. Needs a running loop."""
+        self._changed.update(names)
         self._wanted = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write_all(), name="dns-copy")
 
+    def whole(self) -> None:
+        """The file is to be written anew."""
+        self._anew = True
+        self.soon()
+
     async def written(self) -> None:
-        """Waits until everything said by `soon` is on the disk, or could not be (`problem`)."""
+        """Waits until everything said so far is on the disk, or could not be (`problem`)."""
         if self._task is not None:
             await self._task
 
@@ -115,9 +155,23 @@ class CopyWriter:
 
     async def _write_all(self) -> None:
         while self._wanted:
-            self._wanted = False
+            self._wanted, names = False, frozenset(self._changed)
+            self._changed.clear()
+            anew, self._anew = self._anew or self._lines > LINES_MAX, False
+            content = self._content(None if anew else names)
+            if not anew and not content.names and not content.serials:
+                continue
             try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, write, self._path, self._content())
-                self.problem = ""
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._write_one, content, anew)
             except OSError as error:
-                self.problem = f"{self._path}: {error}"
+                self.problem, self._anew = f"{self._path}: {error}", True
+            else:
+                self.problem = ""
+                self._lines = 0 if anew else self._lines + len(content.names) + len(content.serials)
+
+    def _write_one(self, content: LastAnswers, anew: bool) -> None:
+        data = render(content)
+        if anew:
+            replace(self._path, data)
+        else:
+            append(self._path, data)

@@ -31,12 +31,11 @@ class RateLimit:
         self._second = 0
         self._counts: dict[bytes | str, int] = {}
 
-    def judge(self, host: str, now: float) -> Pass:
-        """One more response to `host` at `now` (monotonic seconds)."""
+    def judge(self, prefix: bytes | str | None, now: float) -> Pass:
+        """One more response to a client of `prefix` (None: exempt) at `now` (monotonic seconds)."""
         if int(now) != self._second or len(self._counts) > PREFIXES_MAX:
             self._second = int(now)
             self._counts.clear()
-        prefix = prefix_of(host)
         if prefix is None:
             return Pass.SEND
         count = self._counts[prefix] = self._counts.get(prefix, 0) + 1

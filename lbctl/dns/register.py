@@ -27,7 +27,7 @@ class Register:
         self.on_change: Callable[[Zone], None] = lambda zone: None
         self._responder = responder
         self._clock = clock
-        self._names = dict(last.names)
+        self._names = {name: answer for name, answer in last.names.items() if answer is not None}
         self._serials = dict(last.serials)
         self._declared: dict[str, int] = {}
         self._copy = CopyWriter(settings.copy_path, self._last_answers)
@@ -70,7 +70,7 @@ class Register:
         if new != last:
             self._names[name] = new
             self._show(name)
-            self._copy.soon()
+            self._copy.soon(name)
 
     def cap_ttl(self, name: str, cap_s: float | None) -> None:
         """Shortens the TTL of direct answers for `name` (None: as configured again). No serial, no copy, no effect where secondaries answer too."""
@@ -90,7 +90,7 @@ class Register:
         self._declared.pop(name, None)
         self._names.pop(name, None)
         self._put(name, None, None)
-        self._copy.soon()
+        self._copy.soon(name)
 
     def published(self, name: str) -> LastAnswer | None:
         """What is served for a declared name; None: not known."""
@@ -102,7 +102,7 @@ class Register:
         if zone.settings.dnssec == "off" and zone.go_beyond(serial):
             self._responder.changed()
             self.on_change(zone)
-            self._copy.soon()
+            self._copy.soon()  # its serial may have jumped over those reserved
 
     def zone_of(self, name: str) -> Zone:
         """The zone that `name` is in. ValueError where there is none."""
@@ -113,7 +113,7 @@ class Register:
 
     async def save(self) -> None:
         """Waits until the copy on disk is as new as what is served, or could not be written (`copy_problem`)."""
-        self._copy.soon()
+        self._copy.whole()
         await self._copy.written()
 
     async def close(self) -> None:
@@ -141,11 +141,17 @@ class Register:
             self.on_change(zone)
         self._responder.changed()
 
-    def _last_answers(self) -> LastAnswers:
-        """What the copy is to hold now; reserves serials ahead of those handed out."""
+    def _last_answers(self, changed: frozenset[str] | None) -> LastAnswers:
+        """What the copy is to say, of some names or of all. Serials are reserved anew long before those in the copy are used up."""
+        serials = {}
         for zone in self._responder.zones.values():
-            self._serials[zone.settings.name] = zone.serial + copyfile.SERIALS_AHEAD & 0xFFFFFFFF
-        return LastAnswers(dict(self._names), dict(self._serials))
+            left = self._serials.get(zone.settings.name, 0) - zone.serial & 0xFFFFFFFF
+            if changed is None or not copyfile.SERIALS_AHEAD // 2 < left <= copyfile.SERIALS_AHEAD:
+                serials[zone.settings.name] = zone.serial + copyfile.SERIALS_AHEAD & 0xFFFFFFFF
+        self._serials.update(serials)
+        if changed is None:
+            return LastAnswers(dict(self._names), dict(self._serials))
+        return LastAnswers({name: self._names.get(name) for name in changed}, serials)
 
 
 def canonical(name: str) -> str:

@@ -1,21 +1,20 @@
 """The embedded authoritative server: sockets around the zones.
 
 UDP is read straight from the socket, up to 64 datagrams for each wake-up of the loop, on asyncio and uvloop alike: no transport, no task,
-no callback for each packet (PEERS section 7). `_reader` is the hot path and is one function for that reason. TCP stands in `dns.stream`.
-
-Listen on the addresses that clients ask: a wildcard leaves the choice of the reply's source address to the routing table.
+no callback for each packet (`dns.datagrams`). TCP stands in `dns.stream`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lbctl.clock import Clock
 from lbctl.dns.answers import Responder
-from lbctl.dns.limit import Pass, RateLimit
+from lbctl.dns.datagrams import Desk, reader
+from lbctl.dns.limit import RateLimit
 from lbctl.dns.notify import Notifier
 from lbctl.dns.register import Register
 from lbctl.dns.settings import Endpoint, ServerSettings, ZoneSettings
@@ -23,8 +22,6 @@ from lbctl.dns.stream import StreamServer
 from lbctl.dns.transfer import Source
 from lbctl.dns.zone import Zone
 
-DATAGRAMS_A_WAKEUP = 64
-DATAGRAM_MAX = 4096
 RECEIVE_BUFFER = 4 << 20
 
 
@@ -53,8 +50,8 @@ class Server:
         self._source = Source(self._responder, clock)
         self.notifier = Notifier(clock)
         self.register = Register(settings, self._responder, clock)
-        self._limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
-        self._unsent = 0
+        self._desk = Desk(self._responder.templates, self._source.datagram, self._responder.truncated, clock.now)
+        self._desk.limit = RateLimit(settings.rate_limit) if settings.rate_limit else None
         self._started = False
         self._sockets: list[socket.socket] = []
         self._streams: list[StreamServer] = []
@@ -92,7 +89,7 @@ class Server:
 
     async def reload(self, zones: Iterable[ZoneSettings], rate_limit: int | None) -> None:
         """Takes new zones and a new rate limit while answering goes on. Other listen addresses need a restart."""
-        self._limit = RateLimit(rate_limit) if rate_limit else None
+        self._desk.limit = RateLimit(rate_limit) if rate_limit else None
         self.register.configure(zones)
         await self.register.save()
 
@@ -102,9 +99,9 @@ class Server:
 
     def statistics(self) -> Statistics:
         """Counts for the metrics."""
-        dropped, truncated = (self._limit.dropped, self._limit.truncated) if self._limit else (0, 0)
+        dropped, truncated = (limit.dropped, limit.truncated) if (limit := self._desk.limit) else (0, 0)
         connections = sum(len(stream.open) for stream in self._streams)
-        return Statistics(self._responder.counts(), self._responder.dropped, dropped, truncated, self._unsent, connections)
+        return Statistics(self._responder.counts(), self._responder.dropped, dropped, truncated, self._desk.unsent, connections)
 
     async def _listen(self, wish: Endpoint) -> None:
         """One address. With port 0 the UDP port that was given may be taken for TCP: then another is tried."""
@@ -122,7 +119,7 @@ class Server:
             self._sockets.append(sock)
             self._streams.append(stream)
             self.endpoints += (place,)
-            asyncio.get_running_loop().add_reader(sock.fileno(), self._reader(sock))
+            asyncio.get_running_loop().add_reader(sock.fileno(), reader(sock, self._desk))
             return
 
     def _given(self, wish: Endpoint, kind: socket.SocketKind) -> socket.socket | None:
@@ -133,41 +130,6 @@ class Server:
                 sock.setblocking(False)
                 return sock
         return None
-
-    def _reader(self, sock: socket.socket) -> Callable[[], None]:
-        responder, templates, answer = self._responder, self._responder.templates, self._source.datagram
-        receive, send, time = sock.recvfrom, sock.sendto, asyncio.get_running_loop().time
-
-        def drain() -> None:
-            limit, now = self._limit, time()
-            try:
-                for _ in range(DATAGRAMS_A_WAKEUP):
-                    data, client = receive(DATAGRAM_MAX)
-                    template = templates.get(data[2:].lower())
-                    if template is not None:
-                        template.hits += 1
-                        reply: bytes | None = data[:2] + template.head + data[12 : template.end] + template.tail
-                        if template.tails is not None:
-                            template.tail = next(template.tails)
-                    else:
-                        reply = answer(data, client[0])
-                    if reply is not None and limit is not None:
-                        reply = _limited(limit, responder, data, reply, client[0], now)
-                    if reply is not None:
-                        send(reply, client)
-            except BlockingIOError:
-                return
-            except OSError:  # no route back, a firewall's refusal: the client's loss alone
-                self._unsent += 1
-
-        return drain
-
-
-def _limited(limit: RateLimit, responder: Responder, data: bytes, reply: bytes, host: str, now: float) -> bytes | None:
-    verdict = limit.judge(host, now)
-    if verdict is Pass.SEND:
-        return reply
-    return responder.truncated(data) if verdict is Pass.TRUNCATE else None
 
 
 def _udp_socket(wish: Endpoint) -> socket.socket:

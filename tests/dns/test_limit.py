@@ -9,14 +9,14 @@ from lbctl.dns.limit import PREFIXES_MAX, Pass, RateLimit, prefix_of
 
 def test_beyond_the_rate_every_second_response_is_truncated_instead_of_dropped() -> None:
     limit = RateLimit(200)
-    verdicts = [limit.judge("192.0.2.1", 5.0) for _ in range(210)]
+    verdicts = [limit.judge(prefix_of("192.0.2.1"), 5.0) for _ in range(210)]
     assert verdicts == [Pass.SEND] * 200 + [Pass.TRUNCATE, Pass.DROP] * 5
     assert (limit.truncated, limit.dropped) == (5, 5)
 
 
 def test_a_new_second_begins_anew() -> None:
     limit = RateLimit(1)
-    assert [limit.judge("192.0.2.1", at) for at in (5.0, 5.9, 6.0)] == [Pass.SEND, Pass.TRUNCATE, Pass.SEND]
+    assert [limit.judge(prefix_of("192.0.2.1"), at) for at in (5.0, 5.9, 6.0)] == [Pass.SEND, Pass.TRUNCATE, Pass.SEND]
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ def test_a_prefix_is_a_slash_24_or_56(left: str, right: str, same: bool) -> None
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1"])
 def test_loopback_is_exempt(host: str) -> None:
     limit = RateLimit(1)
-    assert {limit.judge(host, 1.0) for _ in range(9)} == {Pass.SEND}
+    assert {limit.judge(prefix_of(host), 1.0) for _ in range(9)} == {Pass.SEND}
 
 
 def test_forged_senders_cannot_fill_the_memory() -> None:
     limit = RateLimit(1)
     for number in range(PREFIXES_MAX * 2):
-        limit.judge(f"{number >> 16}.{number >> 8 & 255}.{number & 255}.1", 1.0)
+        limit.judge(prefix_of(f"{number >> 16}.{number >> 8 & 255}.{number & 255}.1"), 1.0)
     assert len(limit._counts) <= PREFIXES_MAX + 1

@@ -123,7 +123,7 @@ async def test_a_forgotten_name_is_gone_and_a_new_zone_comes_with_a_newer_serial
 
 
 async def test_a_broken_copy_is_named_and_not_believed(tmp_path: Path) -> None:
-    (tmp_path / "answers.copy").write_bytes(b"{}")
+    (tmp_path / "answers.copy").write_bytes(b"{}\n{}\n")
     made = register(tmp_path)
-    assert "digest" in made.problem
+    assert "damaged" in made.problem
     assert rcode(made) == wire.SERVFAIL

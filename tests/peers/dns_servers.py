@@ -169,7 +169,7 @@ async def knot_primary(directory: Path, *, key: TsigKey = KEY) -> AsyncIterator[
 async def powerdns_primary(directory: Path, *, key: TsigKey = KEY, policy: bool = False) -> AsyncIterator[Peer]:
     """The same (deploy/dns/pdns.conf); its key may change the whole zone unless there is a policy script, which then is all that guards it."""
     directory.mkdir(parents=True, exist_ok=True)
-    _powerdns_database(directory / "pdns.sqlite3", key)
+    powerdns_database(directory / "pdns.sqlite3", ZONE, RECORDS, key)
     (directory / "policy.lua").write_text(POWERDNS_POLICY)
     place = free_place()
     options = {
@@ -186,16 +186,16 @@ POWERDNS_POLICY = (Path(__file__).parents[2] / "deploy/dns/pdns-policy.lua").rea
 POWERDNS_SCHEMA = Path("/usr/share/doc/pdns-backend-sqlite3/schema.sqlite3.sql")
 
 
-def _powerdns_database(path: Path, key: TsigKey) -> None:
+def powerdns_database(path: Path, zone: str, text: str, key: TsigKey) -> None:
     """What `pdnsutil load-zone`, `import-tsig-key` and `set-meta` write."""
     database = sqlite3.connect(path)
     database.executescript(POWERDNS_SCHEMA.read_text())
-    database.execute("INSERT INTO domains (id, name, type) VALUES (1, ?, 'NATIVE')", (ZONE,))
-    for line in RECORDS.splitlines()[1:]:
+    database.execute("INSERT INTO domains (id, name, type) VALUES (1, ?, 'NATIVE')", (zone,))
+    for line in text.splitlines()[1:]:
         owner, ttl, _, rtype, *content = line.split()
-        name = ZONE if owner == "@" else f"{owner}.{ZONE}"
-        text = " ".join(content).replace("ns1", f"ns1.{ZONE}").replace("hostmaster", f"hostmaster.{ZONE}")
-        database.execute("INSERT INTO records (domain_id, name, type, content, ttl, auth) VALUES (1, ?, ?, ?, ?, 1)", (name, rtype, text, ttl))
+        name = zone if owner == "@" else f"{owner}.{zone}"
+        value = " ".join(content).replace("ns1", f"ns1.{zone}").replace("hostmaster", f"hostmaster.{zone}")
+        database.execute("INSERT INTO records (domain_id, name, type, content, ttl, auth) VALUES (1, ?, ?, ?, ?, 1)", (name, rtype, value, ttl))
     database.execute("INSERT INTO tsigkeys (name, algorithm, secret) VALUES (?, ?, ?)", (key.name, key.algorithm, secret(key)))
     database.execute("INSERT INTO domainmetadata (domain_id, kind, content) VALUES (1, 'TSIG-ALLOW-DNSUPDATE', ?)", (key.name,))
     database.commit()
