@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lbctl.model.looks import Health, ProbeResult
 
@@ -44,7 +45,8 @@ class Incident:
 class Approval:
     """One proposed move, bound to its incident; `rules` are what only a human may say yes to.
 
-    `denied` names who said no: it stays so until the incident ends. `first_yes` is the first of two, where a second person is wanted.
+    `denied` names who said no: it stays so until the incident ends. `first_yes` is the first of two, where a second person is wanted; `command` is
+    then what the first one asked for, and such an approval belongs to no incident.
     """
 
     id: str
@@ -56,6 +58,7 @@ class Approval:
     reason: str
     first_yes: str = ""
     denied: str = ""
+    command: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

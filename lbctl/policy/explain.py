@@ -94,6 +94,7 @@ def reason_now(case: Case, state: str = "") -> str:
         return f"{active} has the traffic and serves"
     rows = ", ".join(blocked_by(case)) if case.active_down() else ""
     told = {
+        "uninitialised": "lbctl has just started and reads what is published",
         "blind": "nothing answers anywhere, so the controller may be cut off",
         "common-mode": f"all members fail by {doubt.common_mode(case)}: a common cause, not dead members",
         "stranded": f"{' and '.join(doubt.stranded_by(case))} already says Primary, so the guide's gate cannot open",

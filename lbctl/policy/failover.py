@@ -38,10 +38,11 @@ def _incident(turn: Turn) -> None:
         turn.save(incident=Incident(f"{turn.settings.name}-i{number}", case.now if first is None else first, (case.active,)))
         return
     if incident is not None and case.state.promoted and case.up(case.active):
-        for approval in turn.saved.approvals:
+        ended = [a for a in turn.saved.approvals if a.command is None]
+        for approval in ended:
             if not approval.denied:
                 turn.note("approval-void", f"{approval.id} is void: {case.active} serves", member=approval.to)
-        turn.save(incident=None, approvals=(), mass="")
+        turn.save(incident=None, approvals=tuple(a for a in turn.saved.approvals if a not in ended), mass="")
 
 
 def _ask_for_look(turn: Turn, name: str) -> None:

@@ -14,7 +14,7 @@ from lbctl.model import commands as ask
 from lbctl.model.commands import Code, Command
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Approval, Hold, Maintenance
-from lbctl.policy import arming, failover, gate, moves, returns, runs, start
+from lbctl.policy import arming, failover, gate, moves, returns, runs, seconds, start
 from lbctl.policy.turn import Turn
 
 
@@ -24,6 +24,13 @@ def obey(turn: Turn, command: Command) -> None:
         text = f"{turn.settings.name} has changed meanwhile: revision {turn.state.revision}, you saw {command.revision}"
         turn.answer(Code.CONFLICT, text, rule="revision", revision=turn.state.revision)
         return
+    if seconds.wanted(turn, command) and not isinstance(command, ask.Approve):
+        seconds.leave(turn, command)
+        return
+    _handle(turn, command)
+
+
+def _handle(turn: Turn, command: Command) -> None:
     handler: Callable[[Turn, Any], None] = HANDLERS[type(command)]
     handler(turn, command)
 
@@ -234,12 +241,19 @@ def _find(turn: Turn, name: str) -> Approval | None:
 
 def _approve(turn: Turn, command: ask.Approve) -> None:
     approval = _find(turn, command.approval)
-    if approval is None:
+    if approval is None or seconds.same_person(turn, approval, command.by):
         return
-    rows = gate.operator_rows(turn.case, approval.to)
-    if not _blocked(turn, rows, frozenset()):
-        _go(turn, approval.to, "approved", command)
-        runs.promote(turn, approval.to, command.by)
+    if approval.command is not None:
+        turn.save(approvals=tuple(a for a in turn.saved.approvals if a.id != approval.id))
+        _handle(turn, seconds.revive(turn, approval, command.by))
+        return
+    if _blocked(turn, gate.operator_rows(turn.case, approval.to), frozenset()):
+        return
+    if seconds.wanted(turn, command) and not approval.first_yes:
+        seconds.keep_first_yes(turn, approval, command.by)
+        return
+    _go(turn, approval.to, "approved", command)
+    runs.promote(turn, approval.to, command.by)
 
 
 def _deny(turn: Turn, command: ask.Deny) -> None:

@@ -1,0 +1,60 @@
+"""Two people for what is configured so (H39)."""
+
+from __future__ import annotations
+
+import pytest
+
+from lbctl.model import commands as ask
+from lbctl.model.commands import Code
+from lbctl.policy.seconds import KINDS, verb_of
+from tests.policy.stage import Stage, chain, pair
+
+
+def waiting(stage: Stage) -> str:
+    return str(stage.view["approvals"][0]["id"])
+
+
+def test_a_forced_failover_waits_for_somebody_else() -> None:
+    stage = Stage(pair(second_person=frozenset({"failover --force"}))).normal()
+    forced = ask.Failover(service="core", by="ann", to="b", force=True, accept=frozenset({"active-down"}), reason="now")
+    assert stage.ask(forced).code is Code.ACCEPTED and stage.active == "a"
+    ident = waiting(stage)
+    assert stage.ask(ask.Approve(service="core", by="ann", approval=ident)).rule == "second-person"
+    assert stage.ask(ask.Approve(service="core", by="bob", approval=ident)).code is Code.ACCEPTED
+    assert stage.active == "b" and "ann and bob" in stage.notes[-1].by + "".join(note.by for note in stage.notes)
+
+
+def test_what_the_second_approves_is_judged_anew() -> None:
+    """H10: the gate is asked at execution."""
+    stage = Stage(pair(second_person=frozenset({"failover"}))).normal()
+    stage.rounds(4, a="ok/primary", b="503/standby")
+    stage.ask(ask.Failover(service="core", by="ann", to="b", reason="x"))
+    reply = stage.ask(ask.Approve(service="core", by="bob", approval=waiting(stage)))
+    assert (reply.code, reply.rule) == (Code.REFUSED, "active-down")
+
+
+def test_an_approval_may_want_two() -> None:
+    stage = Stage(chain(second_person=frozenset({"approve"}))).normal()
+    stage.rounds(4, a="ok/primary", b="503/standby", dr="503/standby")
+    stage.rounds(5, a="fail", b="fail", dr="503/standby")
+    ident = waiting(stage)
+    assert stage.ask(ask.Approve(service="core", by="ann", approval=ident)).code is Code.ACCEPTED and stage.active == "a"
+    assert stage.ask(ask.Approve(service="core", by="ann", approval=ident)).rule == "second-person"
+    assert stage.ask(ask.Approve(service="core", by="bob", approval=ident)).code is Code.ACCEPTED and stage.active == "dr"
+
+
+def test_a_waiting_command_outlives_the_end_of_an_incident_but_not_its_time() -> None:
+    stage = Stage(pair(second_person=frozenset({"switchover", "failover"}))).normal()
+    stage.ask(ask.Failover(service="core", by="ann", to="b", reason="x"))
+    stage.rounds(4, a="fail", b="fail")
+    stage.rounds(4, a="ok/primary", b="503/standby")
+    assert stage.view["approvals"]
+    stage.wait(1801)
+    assert not stage.view["approvals"]
+
+
+@pytest.mark.parametrize("verb", sorted(KINDS))
+def test_every_word_of_the_list_means_a_command(verb: str) -> None:
+    made = {"failover": ask.Failover(service="s", by="a", to="b"), "failover --force": ask.Failover(service="s", by="a", to="b", force=True)}
+    plain = made.get(verb) or KINDS[verb](service="s", by="a", **({"approval": "x"} if verb == "approve" else {}))
+    assert verb_of(plain) == verb
