@@ -166,7 +166,7 @@ class Probe(Model):
     """`fresh`: a new connection for each look; `keep`: kept open, a failure confirmed by a fresh one."""
 
 
-TwoPersons = Literal["failover", "failover --force", "approve", "switchover", "resume", "swap-roles", "adopt", "ack", "release", "maintenance"]
+TwoPersons = Literal["failover", "failover --force", "approve", "switchover", "resume", "swap-roles", "adopt", "ack", "release"]
 
 
 class Rules(Model):

@@ -178,6 +178,7 @@ def _command(dice: Random, world: World, name: str) -> ask.Command:
 
 
 FAULTS: tuple[tuple[int, Callable[[Random, float, World], list[Deed]]], ...] = (
-    (8, dies), (2, die_in_turn), (3, is_silent), (2, breaks), (1, all_break), (4, flickers), (2, cut_off), (2, changes_mode),
-    (2, roles_returned), (4, crashes), (2, dies_now), (2, disk_full), (1, disk_slow), (3, stalls), (1, clock_steps), (3, outlet_fails), (1, drift), (4, people),
+    (8, dies), (2, die_in_turn), (3, is_silent), (2, breaks), (1, all_break), (4, flickers), (2, cut_off), (2, changes_mode), (2, roles_returned),
+    (4, crashes), (2, dies_now), (2, disk_full), (1, disk_slow), (3, stalls), (1, clock_steps), (3, outlet_fails), (1, drift), (4, people),
 )
+"""With how often each is chosen against the others."""

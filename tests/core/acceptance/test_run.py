@@ -79,7 +79,8 @@ async def _no_heartbeat(_: Node, b: Node) -> None:
 
 
 @pytest.mark.parametrize(("row", "broken"), [
-    ("Step 1", _unequal_versions), ("Step 1", _same_name), ("Step 5", _no_trust), ("Step 7, task 1", _no_trust), ("Step 7, task 2", _unequal_versions),
+    ("Step 1", _unequal_versions), ("Step 1", _same_name), ("Step 5", _no_trust), ("Step 7, task 1", _no_trust),
+    ("Step 7, task 2", _unequal_versions),
     ("Step 7, task 3", _one_more_device), ("Step 7, task 4", _no_mail), ("Step 7, task 5", _no_heartbeat),
 ], ids=lambda value: value if isinstance(value, str) else value.__name__.strip("_"))
 async def test_a_pair_that_is_broken_in_one_place_fails_that_step(tmp_path: Path, row: str, broken: object) -> None:
