@@ -24,6 +24,7 @@ from lbctl.core.commands import COMMANDS
 from lbctl.core.connectivity import Connectivity
 from lbctl.core.control import Control
 from lbctl.core.door import Door
+from lbctl.core.ending import end
 from lbctl.core.facts import Facts, OffsetClock, machine_cpus, machine_memory_mib
 from lbctl.core.failover import Failover
 from lbctl.core.faults import DEAF, MEANINGS, Fault
@@ -46,6 +47,7 @@ from lbctl.core.watch import Look, look
 from lbctl.errors import LbctlError
 
 SHUTDOWN_S = 2.0
+LOOP_END_S = 1.0
 
 
 class AlreadyRunning(LbctlError):
@@ -98,9 +100,7 @@ class Node:
     async def stop(self) -> None:
         """Everything down, in the reverse order."""
         self.awake.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks, again_s=LOOP_END_S)
         await self._exits.aclose()
         self.failed.cancel()
 

@@ -15,6 +15,7 @@ import asyncssh
 
 from lbctl.clock import Clock
 from lbctl.core.database import Database
+from lbctl.core.ending import end
 from lbctl.core.facts import Facts
 from lbctl.core.logbook import HIGH_AVAILABILITY, Logbook
 from lbctl.core.notices import Notices
@@ -25,6 +26,10 @@ from lbctl.core.sync.run import recover, run_sync
 from lbctl.core.sync.serve import serve
 from lbctl.core.sync.transfer import Progress, ProgressSink
 from lbctl.errors import LbctlError
+
+
+SYNC_END_S = 15.0
+"""How long a sync may take to undo its work before it is asked to stop once more."""
 
 
 class SyncNotAllowed(LbctlError):
@@ -85,9 +90,8 @@ class Replication:
 
     async def stop(self) -> None:
         """Cuts a sync that is under way, and waits until it has let go."""
-        if self._task and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        if self._task:
+            await end({self._task}, again_s=SYNC_END_S)
 
     async def close(self) -> None:
         await self.stop()
