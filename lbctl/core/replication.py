@@ -27,7 +27,6 @@ from lbctl.core.sync.serve import serve
 from lbctl.core.sync.transfer import Progress, ProgressSink
 from lbctl.errors import LbctlError
 
-
 SYNC_END_S = 15.0
 """How long a sync may take to undo its work before it is asked to stop once more."""
 
