@@ -423,6 +423,18 @@ UPGRADE: dict[str, Any] = {
 }
 
 
+GLANCE = ("name", "kind", "state", "conditions", "primary", "active", "answering", "epoch", "revision", "resume_pending", "automation", "held",
+          "locked_out_until", "approvals", "maintenance", "alerts")
+AT_A_GLANCE = ("name", "role", "active", "health", "verdict", "reason", "since", "latched", "needs_resync")
+
+
+def brief(shown: dict[str, Any]) -> dict[str, Any]:
+    """What `?brief=true` leaves of a service (`policy.view.brief`)."""
+    members = [{key: member[key] for key in AT_A_GLANCE} for member in shown["members"]]
+    actuators = [{"id": item["id"], "in_sync": item["in_sync"]} for item in shown["actuators"]]
+    return {**{key: shown[key] for key in GLANCE}, "members": members, "actuators": actuators}
+
+
 def checked(shown: dict[str, Any]) -> dict[str, Any]:
     """The same, after the API's model has found nothing wrong with it."""
     ServiceObject.model_validate(shown)

@@ -91,7 +91,14 @@ def _mount(app: web.Application, made: Stage) -> None:
 
     async def services(request: web.Request) -> web.Response:
         guard(request)
-        return web.json_response({"services": made.services})
+        assert request.query["brief"] == "true"
+        return web.json_response({"services": [shown.brief(entry) for entry in made.services]})
+
+    async def service(request: web.Request) -> web.Response:
+        guard(request)
+        if not one(request):
+            raise web.HTTPNotFound(text='{"title": "no such thing"}')
+        return web.json_response(one(request))
 
     async def explain(request: web.Request) -> web.Response:
         guard(request)
@@ -132,6 +139,7 @@ def _mount(app: web.Application, made: Stage) -> None:
 
     v1 = "/api/v1"
     app.router.add_get(f"{v1}/services", services)
+    app.router.add_get(f"{v1}/services/{{name}}", service)
     app.router.add_get(f"{v1}/services/{{name}}/explain", explain)
     app.router.add_get(f"{v1}/services/{{name}}/readiness", readiness)
     app.router.add_get(f"{v1}/services/{{name}}/upgrade", upgrade)

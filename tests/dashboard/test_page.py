@@ -372,6 +372,8 @@ async def test_five_hundred_services_stay_usable(browser: Browser, api: Stage) -
     async with tab(browser, api.url) as page:
         await expect(page.locator(".row .name").first).to_have_text("service-321")
         await expect(page.locator("#summary")).to_have_text(re.compile(r"1 needs you\s*499 normal"))
+        await expect(page.locator(".row")).to_have_count(400)
+        await expect(page.locator("#services")).to_contain_text("and 100 more")
         await page.fill("#filter", "service-42")
         await expect(page.locator(".row")).to_have_count(10)
 

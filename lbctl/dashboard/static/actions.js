@@ -154,7 +154,7 @@ export function askToken(changed) {
     const before = token.get();
     token.set(place().querySelector("input").value.trim());
     try {
-      await read("/services");
+      await read("/services?brief=true");
       close();
       changed();
     } catch (problem) {

@@ -4,6 +4,8 @@ import { RANK, state, verdict } from "./words.js";
 import { left } from "./times.js";
 import { now } from "./api.js";
 
+const ROWS_MAX = 400;
+
 export function tone(shown) {
   const own = state(shown.state)[0];
   if (shown.approvals.length && own !== "bad") return "bad";
@@ -43,16 +45,17 @@ function dots(shown) {
 }
 
 export function glance(services, filter, selected, choose) {
-  const rows = ordered(services, filter);
+  const all = ordered(services, filter), rows = all.slice(0, ROWS_MAX);
+  const more = all.length > ROWS_MAX ? [h("p", { class: "empty", "data-key": "more" }, `… and ${all.length - ROWS_MAX} more: filter by name, state or member.`)] : [];
   if (!rows.length) return [h("p", { class: "empty", "data-key": "none" }, services.length ? "No service matches." : "No services yet.")];
-  return rows.map((shown) => {
+  return [...rows.map((shown) => {
     const [colour, word] = state(shown.state);
     return h("a", { class: `row ${colour}`, href: `#/service/${encodeURIComponent(shown.name)}`, "data-key": shown.name, "aria-current": shown.name === selected ? "true" : null,
       onclick: () => choose(shown.name) },
       h("span", { class: "line" }, icon(colour), h("b", { class: "name" }, shown.name), h("span", { class: `word ${colour}` }, word)),
       h("span", { class: "line dim" }, dots(shown)),
       chips(shown).length ? h("span", { class: "line chips" }, chips(shown)) : null);
-  });
+  }), ...more];
 }
 
 export function summary(services) {

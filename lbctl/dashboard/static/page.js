@@ -9,9 +9,10 @@ import { state } from "./words.js";
 import { span } from "./times.js";
 
 const STEPS_KEPT = 300;
-const page = { services: [], selected: "", more: new Map(), live: false, readAt: 0, problem: "", reading: null, again: false };
+const page = { services: [], shown: null, selected: "", more: new Map(), live: false, readAt: 0, problem: "", reading: null, again: false };
 const at = (id) => document.getElementById(id);
-const current = () => page.services.find((shown) => shown.name === page.selected);
+// The chosen service in full; the list has only what a glance needs.
+const current = () => (page.shown?.name === page.selected ? page.shown : null);
 
 function more(name) {
   if (!page.more.has(name)) page.more.set(name, { steps: [], explain: null, readiness: null, loaded: false, group: "all", all: false });
@@ -36,21 +37,32 @@ async function refresh() {
 async function readAll() {
   try {
     const before = new Map(page.services.map((shown) => [shown.name, shown.state]));
-    page.services = (await read("/services")).services;
-    page.readAt = Date.now();
-    page.problem = "";
+    page.services = (await read("/services?brief=true")).services;
     for (const shown of page.services) {
-      if (page.services.length <= 50 || shown.name === page.selected) remember(shown);
       const was = before.get(shown.name);
       if (was && was !== shown.state) at("told").textContent = `${shown.name} is now ${state(shown.state)[1]}`;
     }
     if (!page.selected && wide() && page.services.length) choose(ordered(page.services, "")[0].name);
-    if (current()) await explain(page.selected);
-    if (current() && Date.now() - (more(page.selected).auditedAt || Infinity) > 60000) audit(page.selected);
+    if (page.selected) await readOne(page.selected);
+    page.readAt = Date.now();
+    page.problem = "";
   } catch (problem) {
     page.problem = problem instanceof Problem && problem.status === 401 ? "Reading needs a token here. Enter yours with “Token”." : `The controller does not answer (${problem.message}). What is below is old.`;
   }
   draw();
+}
+
+async function readOne(name) {
+  try {
+    page.shown = await read(service(name));
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+    page.shown = null;
+  }
+  if (!current()) return;
+  remember(page.shown);
+  await explain(name);
+  if (Date.now() - (more(name).auditedAt || Infinity) > 60000) audit(name);
 }
 
 async function explain(name) {
@@ -71,8 +83,7 @@ async function openService(name) {
     own.steps = [];
   }
   own.loaded = true;
-  await explain(name);
-  draw();
+  await refresh();
   await audit(name);
 }
 
@@ -133,7 +144,7 @@ function draw() {
   document.body.classList.toggle("in-depth", Boolean(shown) && location.hash.startsWith("#/service/"));
   show(at("services"), glance(page.services, at("filter").value, page.selected, (name) => choose(name)));
   show(at("summary"), summary(page.services));
-  show(at("depth"), shown ? depth(shown, more(shown.name), act) : h("p", { class: "empty" }, page.selected && page.services.length ? `No service is called ${page.selected}.` : "Choose a service."));
+  show(at("depth"), shown ? depth(shown, more(shown.name), act) : h("p", { class: "empty" }, !page.selected ? "Choose a service." : page.services.some((one) => one.name === page.selected) || !page.readAt ? "Reading …" : `No service is called ${page.selected}.`));
   const worst = ordered(page.services, "")[0];
   document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${state(worst.state)[1]} – lbctl` : "lbctl";
   at("notice").hidden = !page.problem;
