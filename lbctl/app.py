@@ -107,7 +107,7 @@ class App:
 
     def _face(self, config: Config) -> ApiServer:
         """Page, API and metrics, over whoever is the controller."""
-        metrics = Metrics(self.controller, self.clock, lambda: self.config_ok)
+        metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices)
         faces = application.build(World(self.controller, self.clock, self), config.api, metrics.render)
         dashboard.register(faces.web)
         return ApiServer(faces, config.api, self.clock)
@@ -262,6 +262,11 @@ class App:
 
     def _plan(self, new: Config) -> Plan:
         return plan(self.config, new, self.controller.saved())
+
+    def notices_shown(self, limit: int) -> dict[str, Any]:
+        """What became of the notices, newest first."""
+        found = [asdict(delivery) for delivery in self.notices.deliveries(limit)]
+        return {"ways": list(self.notices.ids), "waiting": self.notices.waiting, "deliveries": found}
 
     async def notify_test(self, by: str) -> list[dict[str, Any]]:
         """A test notice through every configured way, past what waits; how each ended."""

@@ -198,3 +198,28 @@ async def test_a_plan_changes_nothing(site: Site) -> None:
         assert await site.answer() == (A,)
     finally:
         await app.stop()
+
+
+async def test_before_anything_is_read_faces_are_told_that_nothing_is_known_yet(site: Site) -> None:
+    """Status, explain and metrics answer while the start still waits for a place that cannot be read."""
+    app = App(read(site.file))
+    starting = asyncio.create_task(app.start())
+    try:
+        async with asyncio.timeout(10):
+            while app.api is None:
+                await asyncio.sleep(0)
+        seen = app.controller.service("core")
+        assert seen["state"] == "uninitialised"
+        assert app.controller.explain("core")
+        assert app.status() == "1 uninitialised"
+        await starting
+        await site_ready(app)
+    finally:
+        await starting
+        await app.stop()
+
+
+async def site_ready(app: App) -> None:
+    async with asyncio.timeout(30):
+        while app.controller.service("core")["state"] != "normal":
+            await asyncio.sleep(0.02)
