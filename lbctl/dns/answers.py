@@ -42,13 +42,6 @@ class Template:
         self.hits = 0
         self.label = label
 
-    def next(self) -> bytes:
-        """The tail whose turn it is; counts the answer."""
-        self.hits += 1
-        if self.tails is not None:
-            self.tail = next(self.tails)
-        return self.tail
-
 
 class Responder:
     """Answers for a set of zones. `zones` by origin; `caps` shortens the TTL of single names in direct answers (SEMANTICS section 8)."""

@@ -63,13 +63,17 @@ def single(sock: socket.socket, desk: Desk) -> Callable[[], None]:
     receive, send, templates = sock.recvfrom, sock.sendto, desk.templates
 
     def drain() -> None:
-        now, limit = desk.time(), desk.limit
+        limit = desk.limit
+        now = desk.time() if limit is not None else 0.0
         try:
             for _ in range(DATAGRAMS):
                 data, client = receive(QUESTION_BYTES)
                 template = templates.get(data[2:].lower())
                 if template is not None:
-                    reply: bytes | None = data[:2] + template.head + data[12 : template.end] + template.next()
+                    template.hits += 1
+                    reply: bytes | None = data[:2] + template.head + data[12 : template.end] + template.tail
+                    if template.tails is not None:
+                        template.tail = next(template.tails)
                 else:
                     reply = desk.answer(data, client[0])
                 if limit is not None:
@@ -158,7 +162,8 @@ def batched(sock: socket.socket, desk: Desk) -> Callable[[], None]:
         count = receive(handle, received_at, DATAGRAMS, socket.MSG_DONTWAIT, None)
         if count <= 0:
             return
-        now, limit = desk.time(), desk.limit
+        limit = desk.limit
+        now = desk.time() if limit is not None else 0.0
         if arrays.wildcard:
             arrays.reopen(count)
         data = bytes(inbox[: count * QUESTION_BYTES])
@@ -168,7 +173,10 @@ def batched(sock: socket.socket, desk: Desk) -> Callable[[], None]:
             end = at + lengths[index * 16 + LENGTH_AT]
             template = templates.get(data[at + 2 : end].lower())
             if template is not None:
-                reply: bytes | None = data[at : at + 2] + template.head + data[at + 12 : at + template.end] + template.next()
+                template.hits += 1
+                reply: bytes | None = data[at : at + 2] + template.head + data[at + 12 : at + template.end] + template.tail
+                if template.tails is not None:
+                    template.tail = next(template.tails)
             else:
                 reply = desk.answer(data[at:end], arrays.host(index))
             if limit is not None:
