@@ -34,11 +34,12 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One replicated table: its columns beside `id` and `stamp`, as SQL declarations."""
+    """One replicated table: its columns beside `id` and `stamp`, as SQL declarations; `unique` names the one that may not repeat."""
 
     name: str
     part: Part
     declarations: tuple[str, ...]
+    unique: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -49,7 +50,12 @@ class Table:
     def schema(self) -> str:
         """The SQL that creates it; may run any number of times."""
         body = ", ".join(("id INTEGER PRIMARY KEY", *self.declarations, f"stamp INTEGER NOT NULL DEFAULT {NEW_STAMP}"))
-        return _SCHEMA.format(name=self.name, body=body, stamp=NEW_STAMP)
+        return _SCHEMA.format(name=self.name, body=body, stamp=NEW_STAMP) + self.unique_index
+
+    @property
+    def unique_index(self) -> str:
+        """The SQL of the index that keeps `unique` so, or nothing. It is apart from the table, so that a large sync may build it last."""
+        return f"CREATE UNIQUE INDEX IF NOT EXISTS {self.name}_unique ON {self.name} ({self.unique});\n" if self.unique else ""
 
 
 _SCHEMA = """
@@ -60,28 +66,29 @@ BEGIN UPDATE {name} SET stamp = {stamp} WHERE id = new.id; END;
 """
 
 _ALL = (
-    Table("users", Part.ADMIN, ("name TEXT NOT NULL UNIQUE", "display TEXT", "email TEXT", "ldap_dn TEXT", "locale TEXT", "created INTEGER")),
+    Table("users", Part.ADMIN, ("name TEXT NOT NULL", "display TEXT", "email TEXT", "ldap_dn TEXT", "locale TEXT", "created INTEGER"), "name"),
     Table(
         "devices",
         Part.ADMIN,
         (
-            "uuid TEXT NOT NULL UNIQUE", "user_id INTEGER", "serial TEXT", "imei TEXT", "wifi_mac TEXT", "platform TEXT", "model TEXT",
+            "uuid TEXT NOT NULL", "user_id INTEGER", "serial TEXT", "imei TEXT", "wifi_mac TEXT", "platform TEXT", "model TEXT",
             "os_version TEXT", "status TEXT", "compliant INTEGER", "push_token TEXT", "registered INTEGER", "last_check_in INTEGER",
         ),
+        "uuid",
     ),
     Table("apps", Part.ADMIN, ("bundle_id TEXT NOT NULL", "name TEXT", "platform TEXT", "version TEXT", "size_bytes INTEGER", "description TEXT")),
     Table("policies", Part.ADMIN, ("name TEXT NOT NULL", "kind TEXT", "priority INTEGER", "body TEXT")),
     Table("configs", Part.ADMIN, ("name TEXT NOT NULL", "kind TEXT", "body TEXT")),
-    Table("settings", Part.ADMIN, ("name TEXT NOT NULL UNIQUE", "value TEXT")),
+    Table("settings", Part.ADMIN, ("name TEXT NOT NULL", "value TEXT"), "name"),
     Table("logs", Part.ADMIN, ("at INTEGER", "level TEXT", "module TEXT", "message TEXT")),
     Table("events", Part.ADMIN, ("at INTEGER", "kind TEXT", "device_id INTEGER", "actor TEXT", "detail TEXT")),
-    Table("files", Part.ADMIN, ("path TEXT NOT NULL UNIQUE", "content TEXT")),
+    Table("files", Part.ADMIN, ("path TEXT NOT NULL", "content TEXT"), "path"),
     Table(
         "certificates",
         Part.SYSTEM,
         ("kind TEXT NOT NULL", "subject TEXT", "serial TEXT", "device_id INTEGER", "not_before INTEGER", "not_after INTEGER", "pem TEXT"),
     ),
-    Table("local_users", Part.SYSTEM, ("name TEXT NOT NULL UNIQUE", "password_hash TEXT NOT NULL", "role TEXT", "created INTEGER")),
+    Table("local_users", Part.SYSTEM, ("name TEXT NOT NULL", "password_hash TEXT NOT NULL", "role TEXT", "created INTEGER"), "name"),
     Table("atlas_reports", Part.ATLAS, ("name TEXT NOT NULL", "owner TEXT", "definition TEXT", "created INTEGER")),
     Table("atlas_metrics", Part.ATLAS, ("at INTEGER", "name TEXT", "value REAL")),
 )

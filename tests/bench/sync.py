@@ -1,6 +1,7 @@
 """How long a sync takes and what memory it wants: `python -m tests.bench.sync [DEVICES]`.
 
-Source and standby are processes of their own, over SSH on loopback. MB are uncompressed database bytes; what travels is compressed.
+Source and standby are processes of their own, over SSH on loopback. Bytes are those of all frames, before SSH. On a busy
+machine trust the processor seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from lbctl.core.fill import fill
 from lbctl.core.sync.history import Result
 from tests.core.sync import process
 from tests.core.sync.pair import Standby, standby
-from tests.core.sync.proxy import proxied
 
 
 def peak_mb(pid: int | None = None) -> float:
@@ -45,16 +45,26 @@ async def change(path: Path, share: float) -> None:
     source.close()
 
 
-async def measure(title: str, copy: Standby, port: int, path: Path) -> int:
-    async with proxied(port) as proxy:
-        started = time.perf_counter()
-        record = await copy.sync(proxy.port)
-        seconds = time.perf_counter() - started
-        assert record.result is Result.SUCCESS, record.reason
-        size = path.stat().st_size / 1e6
-        rate = f"{size / seconds:6.1f} MB/s" if title.startswith("full") else " " * 11
-        print(f"{title:28} {seconds:7.2f} s  {rate}  {proxy.counted / 1e6:9.3f} MB on the wire", flush=True)
-        return proxy.counted
+def cpu_s(pid: int) -> float:
+    """Processor seconds of a process so far, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def measure(title: str, copy: Standby, port: int, source: int) -> int:
+    """One sync: seconds, processor seconds of both sides, bytes of all frames."""
+    pids = os.getpid(), source
+    before, started = [cpu_s(pid) for pid in pids], time.perf_counter()
+    record = await copy.sync(port)
+    seconds = time.perf_counter() - started
+    assert record.result is Result.SUCCESS, record.reason
+    here, there = (cpu_s(pid) - earlier for pid, earlier in zip(pids, before, strict=True))
+    print(f"{title:28} {seconds:7.2f} s   CPU: standby {here:6.2f} s, source {there:6.2f} s {record.received_bytes / 1e6:10.3f} MB", flush=True)
+    if title.startswith("full"):
+        for task in (await copy.history.runs(1))[0].tasks:
+            if task.completed is not None and task.completed - task.started > 0.5:
+                print(f"  {task.name:60} {task.completed - task.started:7.2f} s")
+    return record.received_bytes
 
 
 async def run(devices: int) -> None:
@@ -67,10 +77,10 @@ async def run(devices: int) -> None:
             assert child.stdout is not None
             port = int(await child.stdout.readline())
             print(f"{devices} devices, {path.stat().st_size / 1e6:.0f} MB; standby before: {peak_mb():.0f} MB of memory")
-            full = await measure("full copy", copy, port, path)
+            full = await measure("full copy", copy, port, child.pid)
             for share in (0.01, 0.001, 0.0):
                 await change(path, share)
-                part = await measure(f"{share:.1%} of the devices changed", copy, port, path)
+                part = await measure(f"{share:.1%} of the devices changed", copy, port, child.pid)
                 print(f"{'':28} {part / full:.2%} of the full copy")
             print(f"peak memory: source {peak_mb(child.pid):.0f} MB, standby {peak_mb():.0f} MB")
         finally:

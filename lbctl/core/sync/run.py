@@ -73,7 +73,7 @@ class _Sync:
         self._database = database
         self._facts = facts
         self._progress = progress
-        self._rows = 0
+        self._rows: dict[str, int] = {}
 
     async def run(self) -> None:
         refusal = refuse_alone(self._facts)
@@ -108,8 +108,8 @@ class _Sync:
             await target.flush()
             self._run.received_bytes = source.received_bytes
             async with self._run.task("Verify and apply") as task:
-                received = Received(spool_path(self._database), await source.digest(), sums)
-                await self._apply(received, theirs, self._rows)
+                received = Received(spool_path(self._database), await source.digest(), sums, self._rows)
+                await self._apply(received, theirs)
                 task.detail = f"{sum(known.rows for table in sums.values() for known in table.values())} rows equal those of {theirs.name}"
 
     async def _greet(self, source: Source) -> Facts:
@@ -133,14 +133,15 @@ class _Sync:
         async with self._run.task(f"{PARTS_LABELS[table.part]}: {table.name}") as task:
             transfer = Transfer(source, self._database, table, target, self._progress)
             sums = await transfer.run()
-            self._rows += transfer.rows
+            self._rows[table.name] = transfer.rows
             total = sum(known.rows for known in sums.values())
             task.detail = f"{transfer.rows} of {total} rows copied, {transfer.dropped} deleted"
         return sums
 
-    async def _apply(self, received: Received, theirs: Facts, total: int) -> None:
+    async def _apply(self, received: Received, theirs: Facts) -> None:
         """The transaction, in a thread of its own. A cancellation stops it at the next frame and waits until it has let go."""
-        loop, origin = asyncio.get_running_loop(), Origin(self._run.run, theirs.name, self._run.started, self._run.now())
+        origin = Origin(self._run.run, theirs.name, self._run.started, self._run.now())
+        loop, total = asyncio.get_running_loop(), sum(self._rows.values())
 
         def tell(done: int) -> None:
             loop.call_soon_threadsafe(self._progress, Progress("apply", done, total, self._run.received_bytes))
