@@ -43,6 +43,8 @@ def _evidence(evidence: Any, told: Any) -> Iterator[str]:
     """What was seen, without the rule that the message has told already."""
     if not isinstance(evidence, Mapping):
         return
+    if "moves_traffic" in evidence:
+        evidence = {"it would then be published": evidence.get("publishes", [])}
     for key, value in evidence.items():
         if isinstance(value, Mapping):
             yield from (f"also {name}: {seen}" for name, seen in value.items() if name != told)

@@ -12,7 +12,7 @@ from lbctl.cli.client import Client
 from lbctl.cli.failure import USAGE, Failure
 from lbctl.cli.moves import finish
 from lbctl.cli.options import Globals, verb
-from lbctl.cli.show import clean, emit
+from lbctl.cli.show import ATTENTION, BAD, clean, emit, paint
 
 
 @verb
@@ -29,14 +29,19 @@ def plan(options: Globals, file: Path) -> None:
 
 def told(found: Mapping[str, Any]) -> Iterator[str]:
     """One line a change, then what would be published."""
-    changes = found.get("changes") or []
-    yield from (f"  {clean(change)}" for change in changes)
+    changes, moves = found.get("changes") or [], found.get("moves") or []
+    for change in moves:
+        yield f"{paint('MOVES TRAFFIC', BAD)}  {clean(change)}"
+    yield from (f"  {clean(change)}" for change in changes if change not in moves)
     if not changes:
         yield "nothing would change"
-    for move in found.get("moves") or []:
-        yield f"MOVES TRAFFIC: {clean(move)} (reload refuses this without --allow-switch)"
-    for entry in found.get("publishes") or []:
-        yield f"  would publish {clean(entry)}"
+    if moves:
+        yield "`lbctl reload` refuses this without --allow-switch"
+    if found.get("needs_restart"):
+        yield paint("some of it takes effect at the next start only", ATTENTION)
+    if changes:
+        yield "then published:"
+        yield from (f"  {clean(entry)}" for entry in found.get("publishes") or [])
 
 
 @verb
