@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import permutations
 from typing import Protocol
@@ -21,6 +22,7 @@ from lbctl import __version__
 from lbctl.clock import Clock
 from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
 from lbctl.model.looks import ProbeResult, Reason, Verdict
+from lbctl.notifiers.queue import OUTCOMES
 from lbctl.policy import gate
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import STATES, alerts, conditions
@@ -65,6 +67,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_stage_seconds": (HISTOGRAM, "Stages of moves: decide, save, apply, verify."),
     "lbctl_looks_total": (COUNTER, "Looks by how they ended."),
     "lbctl_dropped_total": (COUNTER, "What a full queue let go of."),
+    "lbctl_notices_total": (COUNTER, "Tries to tell people, by way and how they ended."),
+    "lbctl_notices_waiting": (GAUGE, "Notices that have not arrived yet, over all ways."),
     "lbctl_leader": (GAUGE, "1 on the lbctl that decides."),
     "lbctl_store_up": (GAUGE, "1 while state can be saved."),
     "lbctl_event_loop_lag_seconds": (GAUGE, "How late the event loop is."),
@@ -94,6 +98,18 @@ class Source(Protocol):
         ...
 
 
+class Notices(Protocol):
+    """What is told of the notices (`notifiers.queue.NoticeQueue`)."""
+
+    counts: Counter[tuple[str, str]]
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+
 def labels(**pairs: str) -> str:
     """`{a="b"}` with what the text format wants escaped."""
     return "{" + ",".join(_pair(name, value) for name, value in pairs.items()) + "}"
@@ -107,10 +123,11 @@ def _pair(name: str, value: str) -> str:
 class Metrics:
     """Renders /metrics. `config_ok` tells whether the last reload was taken."""
 
-    def __init__(self, source: Source, clock: Clock, config_ok: Callable[[], bool]) -> None:
+    def __init__(self, source: Source, clock: Clock, config_ok: Callable[[], bool], notices: Notices | None = None) -> None:
         self._source = source
         self._clock = clock
         self._config_ok = config_ok
+        self._notices = notices
         self._blocked: dict[tuple[str, str], set[str]] = {}
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -170,6 +187,10 @@ class Metrics:
         lines["lbctl_looks_total"] = [f"{labels(result=result)} {counts.looks[result]}" for result in ("good", "bad", "void")]
         dropped = {"inbox": 0, "journal": 0, **counts.dropped}
         lines["lbctl_dropped_total"] = [f"{labels(what=what)} {value}" for what, value in sorted(dropped.items())]
+        if self._notices is not None:
+            ends = [(way, outcome) for way in self._notices.ids for outcome in OUTCOMES]
+            lines["lbctl_notices_total"] = [f"{labels(way=way, outcome=outcome)} {self._notices.counts[way, outcome]}" for way, outcome in ends]
+            lines["lbctl_notices_waiting"].append(f" {self._notices.waiting}")
         lines["lbctl_leader"].append(f" {int(bool(health['leader']))}")
         lines["lbctl_store_up"].append(f" {int(bool(health['store_up']))}")
         lines["lbctl_event_loop_lag_seconds"].append(f" {health['loop_lag_s']}")

@@ -79,6 +79,10 @@ class Administration(Protocol):
         """A test notice through every configured way; how each ended (`notifier`, `outcome`, `detail`, `took_s`)."""
         ...
 
+    def notices_shown(self, limit: int) -> Mapping[str, Any]:
+        """The configured `ways`, how many notices are `waiting`, and the newest lines of the delivery log (`deliveries`, newest first)."""
+        ...
+
     async def readiness(self, name: str) -> Mapping[str, Any]:
         """Every best practice with its evidence. KeyError where the service is not configured."""
         ...

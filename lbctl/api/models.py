@@ -183,6 +183,14 @@ class Audit(Answer):
     broken_at: int | None
 
 
+class Notices(Answer):
+    """What became of the notices: the newest lines of the delivery log, and how many still wait."""
+
+    ways: list[str]
+    waiting: int
+    deliveries: list[dict[str, Any]]
+
+
 class Deliveries(Answer):
     """How a test notice ended on each configured way."""
 

@@ -14,6 +14,7 @@ from lbctl.api.problems import Refusal
 from lbctl.api.times import iso
 from lbctl.model.decision import Step
 
+NOTICES_SHOWN = 100
 TURN = 20
 """Services that are shown in one go."""
 
@@ -93,6 +94,11 @@ async def explain(call: Call) -> Answered:
 async def readiness(call: Call) -> Answered:
     known(call.world.controller, call.path["name"])
     return Answered(await administration(call).readiness(call.path["name"]))
+
+
+async def notices(call: Call) -> Answered:
+    found = administration(call).notices_shown(NOTICES_SHOWN)
+    return Answered({**found, "deliveries": [{**entry, "at": iso(entry["at"])} for entry in found["deliveries"]]})
 
 
 async def upgrade(call: Call) -> Answered:

@@ -61,6 +61,7 @@ ROUTES: tuple[Route, ...] = (
           answer=models.Planned, statuses=(200,)),
     _post("/notify/test", "notify_test", "A test notice through every configured way", writes.notify_test, models.PlainRequest,
           answer=models.Deliveries, statuses=(200,)),
+    _get("/notices", "notices", "What became of each notice, newest first", reads.notices, models.Notices, 503),
     _get("/audit", "audit", "Whether the journal is whole", reads.audit, models.Audit),
     _post("/reload", "reload", "Read the configuration file again", writes.reload, models.ReloadRequest, role=Role.ADMIN),
     _plain("/livez", "livez", "Every loop ticks", reads.livez),

@@ -35,6 +35,9 @@ class QueueSettings:
     repeat_s: float = 600.0
 
 
+OUTCOMES = ("delivered", "failed", "given-up", "dropped")
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One line of the delivery log. `outcome`: `delivered`, `failed` (it will be tried again), `given-up`, `dropped` (the lane was full)."""

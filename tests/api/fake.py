@@ -111,6 +111,10 @@ class FakeAdministration:
     async def notify_test(self, by: str) -> Sequence[Mapping[str, Any]]:
         return self.deliveries
 
+    def notices_shown(self, limit: int) -> Mapping[str, Any]:
+        told = {"at": AT, "key": "k", "service": "core", "kind": "moved", "attempt": 1}
+        return {"ways": ["email"], "waiting": 0, "deliveries": [{**told, **entry} for entry in self.deliveries][:limit]}
+
     async def plan(self, text: str, name: str) -> Mapping[str, Any]:
         if "typo" in text:
             raise ConfigError([Problem(f"{name}:3:5", "services.core", "unknown key", "did you mean 'members'?")])
