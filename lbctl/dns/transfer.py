@@ -34,16 +34,19 @@ class Source:
 
     def datagram(self, data: bytes, host: str) -> bytes | None:
         """The reply to one UDP packet; None: silence."""
-        return next(self._replies(data, host, tcp=False), None)
+        query = self._responder.parse(data)
+        if query is None:
+            return None
+        if not query.tsig and query.qtype not in (wire.AXFR, wire.IXFR):
+            return self._responder.reply(data, query, host, tcp=False)
+        return next(self._replies(data, query, host, tcp=False), None)
 
     def stream(self, data: bytes, host: str) -> Iterator[bytes]:
         """The replies to one question over TCP."""
-        return self._replies(data, host, tcp=True)
-
-    def _replies(self, data: bytes, host: str, *, tcp: bool) -> Iterator[bytes]:
         query = self._responder.parse(data)
-        if query is None:
-            return
+        return iter(()) if query is None else self._replies(data, query, host, tcp=True)
+
+    def _replies(self, data: bytes, query: Query, host: str, *, tcp: bool) -> Iterator[bytes]:
         if not query.tsig:
             yield from self._answer(data, query, host, None, tcp=tcp)
             return

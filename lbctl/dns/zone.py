@@ -77,6 +77,7 @@ class Zone:
         self.nodes: dict[bytes, Node] = {}
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
         self.handed_out: deque[int] = deque(maxlen=HISTORY_MAX)
+        self._soa = serial, soa_rrset(settings, serial)
         self._below: Counter[bytes] = Counter()
         self._unknown: set[bytes] = set()
         self._admitted = tuple(ipaddress.ip_network(text) for text in settings.allow_transfer)
@@ -137,7 +138,11 @@ class Zone:
     @property
     def soa(self) -> RRset:
         """The SOA of the present version."""
-        return soa_rrset(self.settings, self.serial)
+        serial, soa = self._soa
+        if serial != self.serial:
+            soa = soa_rrset(self.settings, self.serial)
+            self._soa = self.serial, soa
+        return soa
 
     def exists(self, name: bytes) -> bool:
         """Whether the name has records, or names below it (an empty non-terminal, RFC 8020)."""

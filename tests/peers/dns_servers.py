@@ -117,7 +117,8 @@ async def bind(
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "named.conf").write_text(
         f"options {{ directory \"{directory}\"; listen-on port {place.port} {{ {place.host}; }}; listen-on-v6 {{ none; }}; pid-file none; "
-        f"session-keyfile none; recursion no; dnssec-validation no; notify no; allow-transfer {{ none; }}; min-refresh-time 1; min-retry-time 1; "
+        f"session-keyfile none; recursion no; dnssec-validation no; notify no; allow-transfer {{ none; }}; "
+        f"zero-no-soa-ttl no; min-refresh-time 1; min-retry-time 1; "
         f"query-source address {place.host}; transfer-source {place.host}; }};\ncontrols {{ }};\n{bind_key(key)}{zones}"
     )
     async with running(place, directory, zone, "named", "-g", "-4", "-n", "1", "-U", "1", "-c", str(directory / "named.conf"), wait=wait) as peer:
