@@ -1,0 +1,107 @@
+"""`lbctl replay`: recorded history decided again under other settings, with a plain answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lbctl.api.times import iso
+from lbctl.cli.client import Client
+from lbctl.cli.complete import service_names
+from lbctl.cli.failure import USAGE, Failure
+from lbctl.cli.options import Globals, verb
+from lbctl.cli.show import STRONG, emit, moment, paint
+from lbctl.config import read
+from lbctl.config.quantities import seconds
+from lbctl.model.decision import Step
+from lbctl.model.settings import ProbeSettings, ServiceSettings
+from lbctl.replay import Replayed, compare
+from lbctl.replay import replay as decide_again
+
+PAGE = 1000
+
+
+@verb
+@click.argument("service", required=False, shell_complete=service_names)
+@click.option("--since", metavar="TIME", help="Only from then on: 2026-11-01T00:00Z.")
+@click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="fall=2, min_outage=10s, lockout=1h …; may be repeated.")
+@click.option("--with", "other", type=click.Path(exists=True), help="Another configuration to decide by.")
+def replay(options: Globals, service: str | None, since: str | None, changes: tuple[str, ...], other: str | None) -> None:
+    """Decide recorded history again under other settings."""
+    if not changes and other is None:
+        raise Failure(USAGE, "say what should be different: --set fall=2, or --with NEW.yaml")
+    config = read(options.config_path)
+    new = read(Path(other)) if other else config
+    names = [service] if service else [name for name in config.services if name in new.services]
+    client, found = Client(options), []
+    for name in names:
+        if name not in config.services or name not in new.services:
+            raise Failure(USAGE, f"there is no service {name!r} in both configurations")
+        lines = [line for line in history(client, name) if since is None or line.at >= (moment(since) or 0.0)]
+        old, changed = config.services[name].settings, changed_by(new.services[name].settings, changes)
+        found.append(answer(name, lines, decide_again(old, lines), decide_again(changed, lines)))
+    emit(options, {"services": found}, (line for one in found for line in told(one, changes, other)))
+
+
+
+
+
+def history(client: Client, name: str) -> Iterator[Step]:
+    """The service's journal, page by page."""
+    since: int | None = 0
+    while since is not None:
+        page = client.get("events", service=name, since=since, limit=PAGE)
+        for line in page["events"]:
+            at = moment(line["at"]) or 0.0
+            yield Step(at, name, line["kind"], line["text"], line["by"], line["epoch"], line["revision"], line["data"], line["seq"])
+        since = page.get("next")
+
+
+def changed_by(settings: ServiceSettings, changes: tuple[str, ...]) -> ServiceSettings:
+    """The settings with `--set` applied: a probe's key to every member, another one to the service."""
+    for change in changes:
+        key, eq, text = change.partition("=")
+        probe = next((f for f in fields(ProbeSettings) if f.name in (key, f"{key}_s")), None)
+        own = next((f for f in fields(ServiceSettings) if f.name in (key, f"{key}_s")), None)
+        target = probe or own
+        if not eq or target is None or target.name in ("name", "members", "monitor", "actuators"):
+            raise Failure(USAGE, f"{change!r}: KEY=VALUE with a key of a probe or a service, such as fall=2 or lockout=1h")
+        value = _value(target.name, str(target.type), text, change)
+        if probe is not None:
+            members = tuple(replace(m, probe=replace(m.probe, **{target.name: value})) for m in settings.members)
+            settings = replace(settings, members=members)
+        else:
+            settings = replace(settings, **{target.name: value})
+    return settings
+
+
+def _value(name: str, kind: str, text: str, change: str) -> Any:
+    try:
+        if name.endswith("_s"):
+            return seconds(text)
+        return {"int": int, "float": float}.get(kind, str)(text)
+    except ValueError as error:
+        raise Failure(USAGE, f"{change!r}: {error}") from None
+
+
+def answer(name: str, lines: list[Step], old: Replayed, new: Replayed) -> dict[str, Any]:
+    """One service's object."""
+    recorded = sum(line.kind == "moved" for line in lines)
+    listed = [{"at": iso(m.at), "from": m.source, "to": m.target, "trigger": m.trigger, "recovered_s": m.recovered_s} for m in new.moves]
+    return {"service": name, "lines": len(lines), "looks": new.looks, "recorded_moves": recorded, "as_configured_moves": len(old.moves),
+            "moves": listed, "would": new.would, "asked": new.asked, "answer": compare(old, new)}
+
+
+def told(found: dict[str, Any], changes: tuple[str, ...], other: str | None) -> Iterator[str]:
+    """A plain answer, then the moves."""
+    what = ", ".join(changes) or other
+    yield f"{paint(found['service'], STRONG)} with {what}: {found['answer']}."
+    yield (f"  {found['lines']} journal lines, {found['looks']} looks; recorded {found['recorded_moves']} moves, replayed as configured "
+           f"{found['as_configured_moves']}, with the change {len(found['moves'])}")
+    for move in found["moves"]:
+        again = "" if move["recovered_s"] is None else f"; {move['from']} was well again {move['recovered_s']:.0f} s later"
+        yield f"  {move['at']}  {move['from']} -> {move['to']} ({move['trigger']}){again}"

@@ -1,0 +1,223 @@
+"""Recorded history decided again under other settings (`lbctl replay`): would `fall: 2` have served us better last month?
+
+The journal holds every change of what a page said, how often it had said the same before, every command and every start. From that the looks are
+laid out again, evenly between the instants that are known, and the product's own `decide` judges them: once under the settings as they are, so that
+one can see how true the replay is, and once under the others. PURE: lines in, answer out.
+
+What it cannot know: looks that other intervals would have made, and what people would have done otherwise. Commands are given again as they were.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from lbctl.model import commands as ask
+from lbctl.model.commands import Command, Shown
+from lbctl.model.decision import Step
+from lbctl.model.events import Around, Event, Started, Tick, Verified
+from lbctl.model.looks import ProbeResult, Reason, Verdict
+from lbctl.model.settings import ServiceSettings
+from lbctl.model.state import Saved, State
+from lbctl.policy import begin, decide
+
+COMMANDS: dict[str, type[Command]] = {
+    kind.__name__: kind
+    for kind in (
+        ask.Failover, ask.Switchover, ask.Resume, ask.SwapRoles, ask.MaintenanceOn, ask.MaintenanceOff, ask.MaintenanceExtend, ask.SetHold,
+        ask.Release, ask.Ack, ask.Approve, ask.Deny,
+    )
+}
+NEAR_S = 120.0
+"""Looks farther than this from anything that happened are not laid out again."""
+SEEN_ELSEWHERE = Around(proofs=1, watched=1)
+"""Blindness towards other services is not in one service's lines; the path counts as proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One move in a replay. `recovered_s`: how long after it the page that had failed was good again; None where it was not."""
+
+    at: float
+    source: str
+    target: str
+    trigger: str
+    recovered_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What one set of settings makes of the history. `would`: moves that maintenance, a hold or `observe` stopped; `asked`: approvals."""
+
+    moves: tuple[Moved, ...]
+    would: int
+    asked: int
+    looks: int
+
+
+@dataclass(slots=True)
+class _Life:
+    """One run through the events."""
+
+    settings: ServiceSettings
+    moves: list[Moved] = field(default_factory=list)
+    would: int = 0
+    asked: int = 0
+    looks: int = 0
+
+
+def replay(settings: ServiceSettings, lines: Iterable[Step]) -> Replayed:
+    """Decides the history of one service again under these settings."""
+    life, kept = _Life(settings), list(lines)
+    state = None
+    for at, event in _ordered(settings, kept):
+        if isinstance(event, Started):
+            state = begin(settings, state.saved if state is not None else _memory(settings, event), 1)
+        if state is not None:
+            life.looks += isinstance(event, ProbeResult)
+            state = _turn(life, state, event, at)
+            if isinstance(event, Command):
+                state = _turn(life, state, Tick(), at)
+    return Replayed(tuple(_recoveries(life.moves, kept)), life.would, life.asked, life.looks)
+
+
+def _turn(life: _Life, state: State, event: Event, at: float) -> State:
+    """One event; what it publishes is seen everywhere at once."""
+    decision = decide(life.settings, state, event, at, SEEN_ELSEWHERE)
+    _take_notes(life, decision.notes, at)
+    after = decision.state
+    if after.saved.epoch != state.saved.epoch:
+        for actuator in life.settings.actuators:
+            after = decide(life.settings, after, Verified(actuator, after.saved.epoch), at, SEEN_ELSEWHERE).state
+    return after
+
+
+def _take_notes(life: _Life, notes: Iterable[Any], at: float) -> None:
+    for note in notes:
+        if note.kind == "moved":
+            life.moves.append(Moved(at, str(note.evidence.get("source")), note.member, str(note.evidence.get("trigger"))))
+        life.would += note.kind == "would-failover"
+        life.asked += note.kind == "ApprovalPending"
+
+
+def _memory(settings: ServiceSettings, event: Started) -> Saved | None:
+    """What was remembered at the first start is taken from what was published then."""
+    shown = next((s.members[0] for s in event.shown if len(s.members) == 1), None)
+    if shown is None:
+        return None
+    latched = frozenset({settings.primary}) if shown != settings.primary else frozenset()
+    return Saved(settings.name, epoch=1, active=shown, primary=settings.primary, file_primary=settings.primary, latched=latched, needs_resync=latched)
+
+
+def _ordered(settings: ServiceSettings, lines: list[Step]) -> list[tuple[float, Event]]:
+    """All events by time; a start where the history begins in the middle."""
+    found = [(at, event) for line in lines for at, event in _events(line)]
+    found += _looks(settings, lines)
+    found.sort(key=lambda pair: pair[0])
+    if found and not isinstance(found[0][1], Started):
+        shown = tuple(Shown(actuator, (settings.primary,)) for actuator in settings.actuators)
+        found.insert(0, (found[0][0] - 1.0, Started(shown)))
+    return found
+
+
+def _events(line: Step) -> Iterator[tuple[float, Event]]:
+    if line.kind == "started":
+        yield line.at, Started(tuple(_shown(item) for item in line.data.get("shown", ())))
+    elif line.kind == "command":
+        command = _command(line)
+        if command is not None:
+            yield line.at, command
+
+
+def _looks(settings: ServiceSettings, lines: list[Step]) -> Iterator[tuple[float, Event]]:
+    """Every page's stretches laid out again: as many looks as there were where that is known, else one an interval."""
+    pages: dict[tuple[str, str], list[Step]] = {}
+    for line in lines:
+        if line.kind == "look" and line.data.get("member") in settings.names:
+            pages.setdefault((line.data["member"], line.data["page"]), []).append(line)
+    moments = sorted(line.at for line in lines if line.kind in ("look", "command", "started"))
+    for (member, _), changes in pages.items():
+        every = settings.member(member).probe.interval_s
+        for change, after in zip(changes, [*changes[1:], None], strict=True):
+            yield from _stretch(_look(change.data), after.data.get("before") if after is not None else None, moments, every)
+
+
+def _stretch(look: ProbeResult, end: Mapping[str, Any] | None, moments: list[float], every: float) -> Iterator[tuple[float, Event]]:
+    """The look that began it and the ones that said the same, but only near something that happened: in between they decide nothing."""
+    yield look.ended, look
+    last = end["last_ended"] if end else moments[-1] + NEAR_S
+    count = end["count"] - 1 if end else int((last - look.ended) / every)
+    gap = (last - look.ended) / count if count > 0 else 0.0
+    for number in range(1, count + 1):
+        ended = look.ended + number * gap
+        if gap <= 2 * every and _near(ended, moments):
+            yield ended, replace(look, started=ended - (look.ended - look.started), ended=ended)
+
+
+def _near(at: float, moments: list[float]) -> bool:
+    place = bisect.bisect_left(moments, at - NEAR_S)
+    return place < len(moments) and moments[place] <= at + NEAR_S
+
+
+def _look(data: Mapping[str, Any]) -> ProbeResult:
+    return ProbeResult(
+        data["member"], data["page"], Verdict(data["verdict"]), Reason(data["reason"]), data["started"], data["ended"], data.get("detail", ""),
+        void=data.get("void", ""))
+
+
+def _shown(item: Mapping[str, Any]) -> Shown:
+    return Shown(item["actuator"], tuple(item["members"]), item["nothing"], item["unread"], None, item["detail"])
+
+
+def _command(line: Step) -> Command | None:
+    kept = dict(line.data["command"])
+    kind = COMMANDS.get(kept.pop("verb"))
+    if kind is None:
+        return None
+    names = {f.name for f in fields(kind)}
+    values: dict[str, Any] = {key: frozenset(value) if key == "accept" else value for key, value in kept.items() if key in names}
+    values |= {"service": line.service, "by": line.by, "revision": None}
+    return kind(**values)
+
+
+def _recoveries(moves: Iterable[Moved], lines: Iterable[Step]) -> Iterator[Moved]:
+    """When the member that lost the traffic was good again after each move."""
+    good = [(line.at, line.data["member"]) for line in lines if line.kind == "look" and line.data.get("verdict") in ("ok", "primary", "standby")]
+    for move in moves:
+        after = next((at - move.at for at, member in good if member == move.source and at >= move.at), None)
+        yield replace(move, recovered_s=after)
+
+
+def compare(old: Replayed, new: Replayed, soon_s: float = 60.0) -> str:
+    """The plain answer: how many more or fewer failovers, and how many of the new ones were for a blip."""
+    extra = _unmatched(new.moves, old.moves)
+    fewer = _unmatched(old.moves, new.moves)
+    blips = [move for move in extra if move.recovered_s is not None and move.recovered_s <= soon_s]
+    parts = [f"{len(extra)} more failover{'s' * (len(extra) != 1)}"] if extra else []
+    if blips:
+        parts[0] += f", {_some(len(blips), len(extra))} within {max(1, math.ceil(max(m.recovered_s or 0 for m in blips)))} s of a recovery"
+    if fewer:
+        parts.append(f"{len(fewer)} fewer")
+    if new.asked != old.asked:
+        parts.append(f"{abs(new.asked - old.asked)} {'more' if new.asked > old.asked else 'fewer'} approvals asked for")
+    return "; ".join(parts) or "nothing would have been different"
+
+
+def _some(part: int, whole: int) -> str:
+    return "all of them" if part == whole and whole > 1 else "which came" if whole == 1 else f"{part} of them"
+
+
+def _unmatched(moves: Iterable[Moved], others: Iterable[Moved], near_s: float = 120.0) -> list[Moved]:
+    """Moves that have no partner with the same ends nearby in the other replay."""
+    rest = list(others)
+    left = []
+    for move in moves:
+        partner = next((o for o in rest if (o.source, o.target) == (move.source, move.target) and abs(o.at - move.at) <= near_s), None)
+        if partner is None:
+            left.append(move)
+        else:
+            rest.remove(partner)
+    return left
