@@ -11,6 +11,7 @@ counted. `stagger` hands out ten turns a second.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 from lbctl.model.events import Around
@@ -47,9 +48,9 @@ class _Path:
 
 
 class _Counted:
-    """Of one service: its paths, and how many of them are freshly watched and answer."""
+    """Of one service: its paths, how many of them are freshly watched and answer; and whether it wants to move, or may want to soon."""
 
-    __slots__ = ("follows", "paths", "proofs", "site", "turn_at", "wanting_since", "watched")
+    __slots__ = ("down", "follows", "moved_at", "paths", "proofs", "site", "suspect", "turn_at", "wanting_since", "watched")
 
     def __init__(self) -> None:
         self.follows: str | None = None
@@ -57,6 +58,8 @@ class _Counted:
         self.paths: dict[str, _Path] = {}
         self.watched = 0
         self.proofs = 0
+        self.suspect = self.down = False
+        self.moved_at: float | None = None
         self.wanting_since: float | None = None
         self.turn_at: float | None = None
 
@@ -70,9 +73,9 @@ class Surroundings:
         self._watched = 0
         self._proofs = 0
         self._sweep_at = 0.0
-        self._suspect: set[str] = set()
-        self._down: set[str] = set()
-        self._moved: dict[str, float] = {}
+        self._certain = 0
+        self._possible = 0
+        self._moved: deque[_Counted] = deque()
         self._next_turn = 0.0
 
     def watch(self, service: str, fresh: Mapping[str, float]) -> None:
@@ -92,9 +95,7 @@ class Surroundings:
         if counted is not None:
             for path in counted.paths.values():
                 self._count(path, watched=False, proves=False)
-        self._suspect.discard(service)
-        self._down.discard(service)
-        self._moved.pop(service, None)
+            self._wants(counted, suspect=False, down=False, moved_at=None)
 
     def saw(self, service: str, look: ProbeResult) -> None:
         """A look has come in; a void one says nothing about the path."""
@@ -112,15 +113,14 @@ class Surroundings:
 
     def update(self, settings: ServiceSettings, before: State, state: State, now: float) -> None:
         """What a service has come to believe: is its active suspect, down, or has it just moved by itself?"""
-        name, case = settings.name, Case(settings, state, now)
-        counted = self._services[name]
+        case, counted = Case(settings, state, now), self._services[settings.name]
         suspect, down = case.suspect(), case.active_down()
         counted.site = (settings.member(case.active).site or "") if case.active in settings.names else ""
-        (self._suspect.add if suspect else self._suspect.discard)(name)
-        (self._down.add if down else self._down.discard)(name)
-        move = state.saved.move
+        move, moved_at = state.saved.move, counted.moved_at
         if state.saved.epoch != before.saved.epoch and move is not None and move.trigger == "auto":
-            self._moved[name] = now
+            moved_at = now
+            self._moved.append(counted)
+        self._wants(counted, suspect=suspect, down=down, moved_at=moved_at)
         if not down:
             counted.wanting_since = counted.turn_at = None
         elif counted.wanting_since is None:
@@ -131,7 +131,7 @@ class Surroundings:
         if now >= self._sweep_at:
             self._sweep(now)
         counted = self._services[service]
-        mass, at = self._mass(counted, now) if self._suspect or self._down else ("open", 0.0)
+        mass, at = self._mass(counted, now) if self._possible else ("open", 0.0)
         cut = self._cut() if self.safety.sites else frozenset()
         leader = self._services.get(counted.follows) if counted.follows else None
         site = leader.site if leader is not None else ""
@@ -160,23 +160,35 @@ class Surroundings:
                 else:
                     soonest = min(soonest, path.until)
         self._sweep_at = max(soonest, now + _SWEEP_S)
-        window = self.safety.mass_move.window_s
-        self._moved = {name: at for name, at in self._moved.items() if now - at <= window}
+
+    def _wants(self, counted: _Counted, *, suspect: bool, down: bool, moved_at: float | None) -> None:
+        """Moves one service between the sums: certain are those that are down or have just moved, possible also those that are suspect."""
+        was_certain = counted.down or counted.moved_at is not None
+        was_possible = was_certain or counted.suspect
+        counted.suspect, counted.down, counted.moved_at = suspect, down, moved_at
+        certain = down or moved_at is not None
+        self._certain += certain - was_certain
+        self._possible += (certain or suspect) - was_possible
 
     def _mass(self, counted: _Counted, now: float) -> tuple[str, float]:
         """What a move of this service is to do now: "open", "hold", or "wait" until an instant."""
         rule, services = self.safety.mass_move, len(self._services) - (CANARIES in self._services)
-        recent = {name for name, at in self._moved.items() if now - at <= rule.window_s}
-        certain = self._down | recent
-        verdict = mass_verdict(len(certain), services, rule)
+        self._forget_moves(now - rule.window_s)
+        verdict = mass_verdict(self._certain, services, rule)
         if verdict == "stagger":
             return self._turn(counted, now)
         if verdict != "open":
             return verdict, 0.0
         since = now if counted.wanting_since is None else counted.wanting_since
-        if mass_verdict(len(certain | self._suspect), services, rule) != "open" and now - since < rule.window_s:
+        if mass_verdict(self._possible, services, rule) != "open" and now - since < rule.window_s:
             return "wait", now + _ASK_AGAIN_S
         return "open", 0.0
+
+    def _forget_moves(self, before: float) -> None:
+        """Moves older than the window count no more; a service that moved again stands in the queue twice."""
+        while self._moved and (self._moved[0].moved_at is None or self._moved[0].moved_at < before):
+            counted = self._moved.popleft()
+            self._wants(counted, suspect=counted.suspect, down=counted.down, moved_at=None)
 
     def _turn(self, counted: _Counted, now: float) -> tuple[str, float]:
         """A staggered wave: each service is given one turn, and keeps it. Only who wants to move draws one."""

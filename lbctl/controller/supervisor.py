@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Self
 
 import structlog
 
@@ -48,12 +47,24 @@ class Heart:
 
 
 class Fallen:
-    """What was caught, None while nothing was."""
+    """The one place (see above): takes what was raised, tells the supervisor, and keeps it in `error`. Cancelling passes."""
 
-    __slots__ = ("error",)
+    __slots__ = ("_name", "_supervisor", "error")
 
-    def __init__(self) -> None:
+    def __init__(self, supervisor: Supervisor, name: str) -> None:
+        self._supervisor = supervisor
+        self._name = name
         self.error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.error = error
+        self._supervisor.tell(self._name, error)
+        return True
 
 
 class Supervisor:
@@ -83,15 +94,13 @@ class Supervisor:
 
     def guard(self, name: str, call: Callable[..., Any], *args: Any) -> Exception | None:
         """Calls something that may fall; tells and returns what it raised."""
-        fallen = Fallen()
-        with self._catch(name, fallen):
+        with Fallen(self, name) as fallen:
             call(*args)
         return fallen.error
 
     async def attempt(self, name: str, work: Awaitable[Any]) -> Exception | None:
         """Awaits something that may fall; tells and returns what it raised."""
-        fallen = Fallen()
-        with self._catch(name, fallen):
+        with Fallen(self, name) as fallen:
             await work
         return fallen.error
 
@@ -125,16 +134,8 @@ class Supervisor:
             await self.clock.sleep(pause)
             pause = min(pause * 2, _PAUSE_MAX_S)
 
-    @contextmanager
-    def _catch(self, name: str, fallen: Fallen) -> Iterator[None]:
-        """The one place (see above)."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 here and nowhere else
-            fallen.error = error
-            self._tell(name, error)
-
-    def _tell(self, name: str, error: Exception) -> None:
+    def tell(self, name: str, error: Exception) -> None:
+        """Writes down a surprise."""
         self.faults[name] += 1
         last = traceback.extract_tb(error.__traceback__)[-1:]
         where = f"{last[0].filename.rpartition('/')[2]}:{last[0].lineno}" if last else ""
