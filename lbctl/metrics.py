@@ -37,7 +37,8 @@ ACTUATOR_REASONS = ("drift", "internal", "superseded", "timeout", "unread", "unv
 
 ALERTS = (
     "TrafficOnUnpromoted", "OldPrimaryReturned", "RunFailed", "NoEligibleStandby", "Rogue", "StandbyDown", "UnknownMode", "SelfPromotedNotAdopted",
-    "RolesSwappedOutside", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong", "MassMoveHeld", "NotSaved",
+    "RolesSwappedOutside", "MemberDown", "PoolShort", "FollowNotPossible", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong", "MassMoveHeld", "NotSaved", "UpgradeUnfinished",
+    "PoolShort", "MemberDown",
 )
 """The words of `policy.conditions.alerts`."""
 

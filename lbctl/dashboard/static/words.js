@@ -53,6 +53,9 @@ const ON_ALERT = {
   MassMoveHeld: (name) => ["Find the common cause of so many failures at once. Then:", `lbctl release ${name}`],
   MaintenanceEnding: (name) => ["Not ready yet? Take more time:", `lbctl maintenance extend ${name} --for 1h --reason …`],
   NotArmed: (name) => ["Automatic moves are still off. If you know better:", `lbctl ack ${name} --reason …`],
+  UpgradeUnfinished: (name) => ["Only the last step of the upgrade is missing:", `lbctl upgrade ${name} next`],
+  PoolShort: (name, member) => [`${member} is down and still gets clients, because too few others are up. Look at it:`, `lbctl probe ${name}/${member}`],
+  MemberDown: (name, member) => [`${member} is down; the others serve. Look at it:`, `lbctl probe ${name}/${member}`],
   StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
   UnknownMode: (name, member) => [`See what ${member} really says:`, `lbctl probe ${name}/${member}`],
 };
