@@ -83,9 +83,10 @@ class App:
         if config.authoritative is not None:
             passed = systemd.passed_sockets().get("dns", ())
             self.dns = Server(wiring.server_settings(config, config.authoritative), self.clock, passed=passed)
-            await self.dns.start()
         self.engine = Engine(self.clock)
         charges = [self._charge(config, name, self._made) for name in config.services]
+        if self.dns is not None:
+            await self.dns.start()  # only now that it knows every name: secondaries are handed whole zones
         self.controller = Controller(charges, config.safety, wiring.store_of(config), self.clock, lease=self.lease)
         self.monitor = Monitor(self.clock, self._looked, stall_limit_s=config.safety.stall_limit_s)
         self.notices = NoticeQueue(wiring.notifiers_of(config.notify, self.clock), self.clock)
@@ -241,6 +242,12 @@ class App:
         finally:
             systemd.ready(self.status())
 
+    def cluster(self) -> Mapping[str, Any]:
+        """Who decides what. One controller on a file: it holds the lock or it does not run."""
+        health, me = self.controller.health(), self.config.controller
+        ours = {"name": me.name, "leader": health["leader"], "lease": f"lock on {me.state}", "store_up": health["store_up"], "why": health["why"]}
+        return {"controllers": [ours], "quorum": me.quorum, "decides": dict.fromkeys(self.config.services, me.name)}
+
     async def readiness(self, name: str) -> Mapping[str, Any]:
         """Every best practice with its evidence, read from the Cores now. KeyError where the service is not configured."""
         return await self.auditor.rows(name)
@@ -295,6 +302,9 @@ class App:
             await self._serve(old)
             return await self.controller.reload(charges, allow_switch=allow_switch, by=by)
         self.config, self._made = new, made
+        if self.dns is not None:
+            kept = (one.settings["name"] for built in new.services.values() for one in built.actuators if one.kind == "authoritative")
+            self.dns.register.retain(kept)
         self.hands = self.runner.hands = wiring.hands_of(new.services.values(), self.clock)
         self.freshness.sources = wiring.sources_of(new.services.values(), self.hands)
         reply = await self.controller.reload(charges, allow_switch=allow_switch, by=by, taken_up=self._watch)
@@ -318,7 +328,7 @@ class App:
     def _charge(self, config: Config, name: str, made: dict[tuple[str, str], Actuator]) -> Charge:
         """A service with its actuators; one whose settings did not change is the same object as before, so that it goes on undisturbed."""
         built, before = config.services[name], self.config.services.get(name)
-        around = Surroundings(self.clock, self.dns)
+        around = Surroundings(self.clock, self.dns, config.controller.state)
         for one in built.actuators:
             kept = self._made.get((name, one.id)) if before is not None and one in before.actuators else None
             made[name, one.id] = kept or wiring.actuator_of(one, around)

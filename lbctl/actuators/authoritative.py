@@ -32,7 +32,10 @@ class Authoritative:
     """One name in the embedded server."""
 
     def __init__(self, settings: Settings, server: Server) -> None:
-        server.register.declare(settings.name, settings.ttl_s)
+        try:
+            server.register.declare(settings.name, settings.ttl_s)
+        except ValueError as error:
+            raise ActuatorError("not-configured", str(error), hint="see `authoritative.zones`", temporary=False) from None
         self.id = f"authoritative:{settings.name}" + (f"/{settings.view}" if settings.view else "")
         self.view = settings.view
         self._settings = settings

@@ -92,6 +92,11 @@ class Register:
         self._put(name, None, None)
         self._copy.soon(name)
 
+    def retain(self, names: Iterable[str]) -> None:
+        """These are all there are: forgets every other declared name. After a reload that took names away."""
+        for name in self._declared.keys() - {canonical(name) for name in names}:
+            self.forget(name)
+
     def published(self, name: str) -> LastAnswer | None:
         """What is served for a declared name; None: not known."""
         return self._names.get(canonical(name)) if canonical(name) in self._declared else None

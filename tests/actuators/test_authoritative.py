@@ -36,6 +36,13 @@ async def test_before_anything_is_published_nothing_is_shown(tmp_path: Path) -> 
         assert (await actuator.read()).places == (Place(str(server.endpoints[0]), frozenset()),)
 
 
+async def test_a_name_in_no_zone_is_told_as_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    async with serving(tmp_path, names=()) as server:
+        with pytest.raises(ActuatorError, match="in no zone") as error:
+            Authoritative(Settings("core.example.org"), server)
+        assert error.value.reason == "not-configured"
+
+
 async def test_a_view_publishes_its_own_addresses(tmp_path: Path) -> None:
     async with serving(tmp_path, names=()) as server:
         actuator = Authoritative(Settings(NAME, view="inside"), server)

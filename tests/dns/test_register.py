@@ -122,6 +122,17 @@ async def test_a_forgotten_name_is_gone_and_a_new_zone_comes_with_a_newer_serial
     await made.close()
 
 
+async def test_a_reload_forgets_the_names_that_are_gone(tmp_path: Path) -> None:
+    made = register(tmp_path)
+    made.declare("other.gtm.example.com", 30)
+    made.publish("other.gtm.example.com", ["192.0.2.11"], 1)
+    made.publish(NAME, ["192.0.2.10"], 1)
+    made.retain([NAME.upper()])
+    assert (made.published("other.gtm.example.com"), rcode(made)) == (None, wire.NOERROR)
+    await made.save()
+    assert register(tmp_path, declared=False)._names.keys() == {NAME}
+
+
 async def test_a_broken_copy_is_named_and_not_believed(tmp_path: Path) -> None:
     (tmp_path / "answers.copy").write_bytes(b"{}\n{}\n")
     made = register(tmp_path)
