@@ -31,7 +31,7 @@ def approvals(options: Globals) -> None:
 @id_argument
 @reason_optional
 @wait_option
-def approve(options: Globals, ident: str, reason: str | None, wait_s: float) -> None:
+def approve(options: Globals, ident: str, reason: str | None, wait_s: float | None) -> None:
     """Yes; the move happens if the gate still allows it."""
     client = Client(options)
     service = _service(client, ident)

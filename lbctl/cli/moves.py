@@ -10,34 +10,35 @@ import click
 
 from lbctl.cli.client import Client
 from lbctl.cli.complete import member_names, service_names
-from lbctl.cli.failure import ACCEPTED, OK, USAGE, Failure
+from lbctl.cli.failure import ACCEPTED, ERROR, OK, USAGE, Failure
 from lbctl.cli.options import Globals, verb
-from lbctl.cli.show import ATTENTION, GOOD, clean, dumps, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, clean, dumps, paint
 from lbctl.clock import SystemClock
 
 F = TypeVar("F", bound=Callable[..., Any])
 POLL_S = 0.2
+SEEN_S, RUN_S = 15.0, 900.0
 
 service_argument = click.argument("service", shell_complete=service_names)
 reason_required = click.option("--reason", required=True, help="Why; it is journaled and shown.")
 reason_optional = click.option("--reason", help="Why; it is journaled and shown.")
 attest = click.option("--attest-synced", is_flag=True, help="You say that the member has all that was written; needs --reason.")
-wait_option = click.option("--wait", "wait_s", type=click.FloatRange(0), default=15.0, show_default=True, metavar="SECONDS",
-                           help="How long to wait until it is seen from outside.")
+wait_option = click.option("--wait", "wait_s", type=click.FloatRange(0), metavar="SECONDS",
+                           help=f"How long to wait until it is seen from outside; {SEEN_S:.0f} by default, {RUN_S:.0f} for --drive.")
 
 
-def act(options: Globals, service: str, verb_name: str, body: Mapping[str, Any], *, wait_s: float = 15.0) -> None:
+def act(options: Globals, service: str, verb_name: str, body: Mapping[str, Any], *, wait_s: float | None = None) -> None:
     """Sends one command with the revision seen now, waits for its effect, prints, and ends with the contract's code."""
     client = Client(options)
     seen = client.get("services", service)
     answer = client.post(("services", service, verb_name), body, revision=seen["revision"])
-    finish(options, client, service, answer, wait_s)
+    finish(options, client, service, answer, wait_s, before=seen["active"])
 
 
-def finish(options: Globals, client: Client, service: str, answer: dict[str, Any], wait_s: float) -> None:
-    """6 becomes 0 when every actuator shows the epoch within `wait_s`."""
-    if answer["code"] == ACCEPTED:
-        answer = settled(client, service, answer, wait_s)
+def finish(options: Globals, client: Client, service: str, answer: dict[str, Any], wait_s: float | None, *, before: str | None = None) -> None:
+    """6 becomes 0 when every actuator shows the epoch in time, and 1 when a run on the Cores ended without moving traffic off `before`."""
+    if answer["code"] == ACCEPTED and "approval" not in answer["evidence"]:
+        answer = settled(client, service, answer, wait_s, before)
     if options.output != "table":
         click.echo(dumps(options, answer))
     else:
@@ -45,31 +46,57 @@ def finish(options: Globals, client: Client, service: str, answer: dict[str, Any
     click.get_current_context().exit(answer["code"])
 
 
-def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float) -> dict[str, Any]:
-    """Asks until what was accepted is in sync and no run is open, or the time is over; Ctrl-C stops the asking and not the command."""
+def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float | None, before: str | None) -> dict[str, Any]:
+    """Asks until what was accepted is seen or has failed, or the time is over; Ctrl-C stops the asking and not the command."""
     clock = SystemClock()
-    end = clock.now() + wait_s
-    shown = answer["service"]
+    driven = "run" in answer["evidence"]
+    end = clock.now() + ((RUN_S if driven else SEEN_S) if wait_s is None else wait_s)
+    shown, told = answer["service"], ""
     try:
-        while not _seen(shown) and clock.now() < end:
+        while not _ended(shown) and clock.now() < end:
             asyncio.run(clock.sleep(POLL_S))
             shown = client.get("services", service)
+            told = _progress(shown, told)
     except KeyboardInterrupt:
         click.echo("lbctl: not waiting any longer; the command goes on", err=True)
-    code = OK if _seen(shown) else ACCEPTED
-    return {**answer, "code": code, "service": shown}
+    return {**answer, "service": shown, **_outcome(shown, answer["message"], before if driven else None)}
 
 
-def _seen(shown: Mapping[str, Any] | None) -> bool:
-    return shown is None or (all(actuator["in_sync"] for actuator in shown["actuators"]) and not shown.get("run"))
+def _ended(shown: Mapping[str, Any] | None) -> bool:
+    run = shown.get("run") if shown else None
+    return shown is None or bool(run and run["failed"]) or (run is None and _in_sync(shown))
+
+
+def _in_sync(shown: Mapping[str, Any]) -> bool:
+    return all(actuator["in_sync"] for actuator in shown["actuators"])
+
+
+def _outcome(shown: Mapping[str, Any] | None, message: str, before: str | None) -> dict[str, Any]:
+    """Code and message by what is seen now."""
+    run = shown.get("run") if shown else None
+    if run and run["failed"]:
+        return {"code": ERROR, "message": f"{run['kind']} stopped at {run['step']}: {run['failed']}"}
+    if shown is not None and (run or not _in_sync(shown)):
+        return {"code": ACCEPTED, "message": message}
+    if shown is not None and before is not None and shown["active"] == before:
+        return {"code": ERROR, "message": f"the run has ended and traffic is still on {before}: `lbctl history {shown['name']}` tells why"}
+    return {"code": OK, "message": message}
+
+
+def _progress(shown: Mapping[str, Any], told: str) -> str:
+    """Each step of a run, once, on standard error."""
+    run = shown.get("run") or {"kind": "", "step": ""}
+    if run["step"] and run["step"] != told:
+        click.echo(f"  {run['kind']}: {run['step']}", err=True)
+    return str(run["step"])
 
 
 def report(answer: Mapping[str, Any]) -> None:
     """One sentence, then what is still to come."""
     shown = answer.get("service")
-    word = paint("done", GOOD) if answer["code"] == OK else paint("accepted, not verified yet", ATTENTION)
-    click.echo(f"{word}: {clean(answer['message'])}")
-    if answer["code"] != OK and shown:
+    words = {OK: paint("done", GOOD), ERROR: paint("failed", BAD)}
+    click.echo(f"{words.get(answer['code']) or paint('accepted, not verified yet', ATTENTION)}: {clean(answer['message'])}")
+    if answer["code"] == ACCEPTED and shown and "approval" not in answer["evidence"]:
         for actuator in shown["actuators"]:
             if not actuator["in_sync"]:
                 error = f": {clean(actuator['error'])}" if actuator["error"] else ""
@@ -89,7 +116,7 @@ def _attested(attest_synced: bool, reason: str | None) -> None:
 @click.option("--drain", is_flag=True, help="Let the old TTL run out first.")
 @reason_optional
 @wait_option
-def switchover(options: Globals, service: str, to: str | None, drive: bool, drain: bool, reason: str | None, wait_s: float) -> None:
+def switchover(options: Globals, service: str, to: str | None, drive: bool, drain: bool, reason: str | None, wait_s: float | None) -> None:
     """A planned move between healthy members."""
     act(options, service, "switchover", {"to": to, "drive": drive, "drain": drain, "reason": reason}, wait_s=wait_s)
 
@@ -101,7 +128,7 @@ def switchover(options: Globals, service: str, to: str | None, drive: bool, drai
 @click.option("--force", is_flag=True, help="Override the rules that --accept names.")
 @click.option("--accept", metavar="RULE[,RULE]", help="Which rules; losing writes is re-synced.")
 @wait_option
-def failover(options: Globals, service: str, to: str, reason: str, force: bool, accept: str | None, wait_s: float) -> None:
+def failover(options: Globals, service: str, to: str, reason: str, force: bool, accept: str | None, wait_s: float | None) -> None:
     """An unplanned move, by you."""
     rules = [rule.strip() for rule in (accept or "").split(",") if rule.strip()]
     if force != bool(rules):
@@ -116,7 +143,7 @@ def failover(options: Globals, service: str, to: str, reason: str, force: bool, 
 @attest
 @reason_optional
 @wait_option
-def resume(options: Globals, service: str, drive: bool, drain: bool, attest_synced: bool, reason: str | None, wait_s: float) -> None:
+def resume(options: Globals, service: str, drive: bool, drain: bool, attest_synced: bool, reason: str | None, wait_s: float | None) -> None:
     """Manual Resume: traffic back to the primary."""
     _attested(attest_synced, reason)
     act(options, service, "resume", {"drive": drive, "drain": drain, "attest_synced": attest_synced, "reason": reason}, wait_s=wait_s)
@@ -127,7 +154,7 @@ def resume(options: Globals, service: str, drive: bool, drain: bool, attest_sync
 @attest
 @reason_required
 @wait_option
-def swap_roles(options: Globals, service: str, attest_synced: bool, reason: str, wait_s: float) -> None:
+def swap_roles(options: Globals, service: str, attest_synced: bool, reason: str, wait_s: float | None) -> None:
     """Primary and active exchange roles; traffic does not move."""
     act(options, service, "swap-roles", {"attest_synced": attest_synced, "reason": reason}, wait_s=wait_s)
 
@@ -137,7 +164,7 @@ def swap_roles(options: Globals, service: str, attest_synced: bool, reason: str,
 @click.option("--member", metavar="MEMBER", shell_complete=member_names, help="Who is active; needs --reason.")
 @reason_optional
 @wait_option
-def adopt(options: Globals, service: str, member: str | None, reason: str | None, wait_s: float) -> None:
+def adopt(options: Globals, service: str, member: str | None, reason: str | None, wait_s: float | None) -> None:
     """Accept what is published as the truth; moves nothing."""
     if member and not reason:
         raise Failure(USAGE, "--member needs --reason: actuators that show something else are written")

@@ -56,6 +56,7 @@ class FakeController:
         self.commands: list[Command] = []
         self.replies: list[Reply] = []
         self.state: dict[str, Any] = {"live": True, "ready": True, "leader": True, "store_up": True, "loop_lag_s": 0.0, "why": ""}
+        self.after: dict[str, dict[str, Any]] = {}
         self.deciding: asyncio.Event | None = None
         self.broken_at: int | None = None
 
@@ -66,6 +67,7 @@ class FakeController:
         if self.deciding is not None:
             await self.deciding.wait()
         self.commands.append(command)
+        self.services |= self.after
         self.write(type(command).__name__.lower(), command.reason or "done", service=command.service, by=command.by)
         return self.replies.pop(0) if self.replies else Reply(Code.DONE, "done and verified")
 

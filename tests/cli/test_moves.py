@@ -105,6 +105,31 @@ def test_accepted_and_not_seen_in_time_ends_with_6_and_says_where_it_hangs(termi
     assert result.exit_code == 6 and "rfc2136:core: wanted 8, applied 8, verified 7: 192.0.2.53 timed out" in result.stdout
 
 
+def test_what_waits_for_a_second_person_is_accepted_and_not_done(terminal: Terminal) -> None:
+    """H39: dual control."""
+    waits = "failover waits for a second person: `lbctl approve core-3`"
+    terminal.controller.replies = [Reply(Code.ACCEPTED, waits, evidence={"approval": "core-3"})]
+    result = terminal.type("failover", "core", "--to", "core-b", "--reason", "x")
+    assert result.exit_code == 6 and "lbctl approve core-3" in result.stdout and "--watch" not in result.stdout
+
+
+RUN = {"kind": "resume", "step": "last-sync", "failed": None}
+
+
+@pytest.mark.parametrize(("after", "code", "words"), [
+    ({"active": "core-a", "run": None}, 1, "traffic is still on core-a"),
+    ({"active": "core-b", "run": None}, 0, "done"),
+    ({"active": "core-a", "run": RUN}, 6, "accepted"),
+    ({"active": "core-a", "run": {**RUN, "failed": "no route to host"}}, 1, "resume stopped at last-sync: no route to host"),
+], ids=["undone", "done", "open", "failed"])
+def test_a_driven_run_ends_by_what_it_did(terminal: Terminal, after: dict[str, Any], code: int, words: str) -> None:
+    """A run that was undone has no open step and nothing out of sync: only the active member tells."""
+    terminal.controller.replies = [Reply(Code.ACCEPTED, "switchover is under way on the Cores", evidence={"run": "core-4"})]
+    terminal.controller.after = {"core": service("core", **after)}
+    result = terminal.type("switchover", "core", "--drive", "--wait", "0.5")
+    assert result.exit_code == code and words in result.stdout
+
+
 def test_several_services_are_checked_before_any_is_told(terminal: Terminal) -> None:
     assert terminal.type("release", "core", "sentri").exit_code == 2 and terminal.controller.commands == []
     assert terminal.type("maintenance", "on", "--all", "--for", "1h", "--reason", "patch").exit_code == 0
