@@ -37,8 +37,8 @@ ACTUATOR_REASONS = ("drift", "internal", "superseded", "timeout", "unread", "unv
 
 ALERTS = (
     "TrafficOnUnpromoted", "OldPrimaryReturned", "RunFailed", "NoEligibleStandby", "Rogue", "StandbyDown", "UnknownMode", "SelfPromotedNotAdopted",
-    "RolesSwappedOutside", "MemberDown", "PoolShort", "FollowNotPossible", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong", "MassMoveHeld", "NotSaved", "UpgradeUnfinished",
-    "PoolShort", "MemberDown",
+    "RolesSwappedOutside", "MemberDown", "PoolShort", "FollowNotPossible", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong",
+    "MassMoveHeld", "NotSaved", "UpgradeUnfinished",
 )
 """The words of `policy.conditions.alerts`."""
 

@@ -83,6 +83,8 @@ WORDS: dict[str, Words] = {
     "MemberDown": Words(TICKET, "A member of the pool is down; the others answer.", "lbctl probe {service}/{member}", runbook="MemberDown"),
     "PoolShort": Words(PAGE, "Too few members are up, so one that is down stays in the answer and gets clients.",
                        "lbctl status {service}; repair {member} first", runbook="PoolShort"),
+    "FollowNotPossible": Words(TICKET, "The service that this one follows is at another site, and nobody there can serve this one.",
+                               "lbctl explain {service}; repair its members at the other site", runbook="FollowNotPossible"),
     "UpgradeUnfinished": Words(PAGE, "All but the last step of the upgrade is done; automatic moves stay off until it is taken.",
                                "lbctl upgrade {service} next", runbook="UpgradeUnfinished"),
     "UnknownMode": Words(PAGE, "The page says a mode that is neither Primary nor Standby; it counts for nothing.",
