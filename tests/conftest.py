@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no falsifying example
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
