@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -185,3 +186,16 @@ def test_promtool_finds_nothing() -> None:
     text = asyncio.run(Metrics(Source([Stage().failed_over()]), SystemClock(), lambda: False).render())
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_how_notices_end_is_counted_by_way_from_the_first_scrape() -> None:
+    """Silence of a way to tell people must be visible elsewhere."""
+    class Queue:
+        counts = Counter({("email:ops", "given-up"): 2})
+        ids = ("email:ops",)
+        waiting = 3
+
+    found = scrape(Source([Stage()]), Metrics(Source([Stage()]), SystemClock(), lambda: True, Queue()))
+    assert value(found, "lbctl_notices_total", way="email:ops", outcome="given-up") == 2
+    assert value(found, "lbctl_notices_total", way="email:ops", outcome="delivered") == 0
+    assert value(found, "lbctl_notices_waiting") == 3

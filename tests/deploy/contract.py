@@ -14,10 +14,13 @@ METRICS: dict[str, frozenset[str]] = {
         "lbctl_member_clock_skew_seconds": "service member", "lbctl_replica_staleness_seconds": "service member",
         "lbctl_actuator_epoch": "service actuator kind", "lbctl_actuator_errors_total": "actuator reason", "lbctl_convergence_seconds": "service",
         "lbctl_leader": "", "lbctl_store_up": "", "lbctl_event_loop_lag_seconds": "", "lbctl_config_last_reload_successful": "",
-        "lbctl_build_info": "version", "lbctl_alert": "service alert", "lbctl_notices_total": "way outcome", "lbctl_notices_waiting": "",
+        "lbctl_build_info": "version", "lbctl_alert": "service alert",
     }.items()
 }
 """Contract, section 5; `lbctl_alert` is ours: 1 while the policy says so."""
+
+IF_CONFIGURED = {"lbctl_notices_total": frozenset({"way", "outcome"}), "lbctl_notices_waiting": frozenset()}
+"""Ours, and only where there are ways to tell people."""
 
 STATES = frozenset({
     "uninitialised", "normal", "failed-over", "all-down", "down", "dual-primary", "stranded", "partial", "blind", "common-mode", "re-arming",

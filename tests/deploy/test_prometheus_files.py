@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from lbctl.notifiers.words import WORDS
-from tests.deploy.contract import METRICS, STATES, VERBS
+from tests.deploy.contract import IF_CONFIGURED, METRICS, STATES, VERBS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS, RUNBOOKS = DEPLOY / "prometheus", DEPLOY / "runbooks"
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load((PROMETHEUS / "lbctl.rules.yml").read_text())["groups"] for rule in group["rules"]
 ]
+KNOWN = {**METRICS, **IF_CONFIGURED}
 ALERTS = {rule["alert"]: rule for rule in RULES}
 DASHBOARD = json.loads((DEPLOY / "grafana" / "lbctl.json").read_text())
 SELECTOR = re.compile(r"\b(lbctl_[a-z_]+)(?:\{([^}]*)\})?")
@@ -98,7 +99,7 @@ def test_every_metric_and_label_that_is_asked_for_exists(source: str) -> None:
     kind, _, name = source.partition(" ")
     expression = ALERTS[name]["expr"] if kind == "alert" else expressions()[name]
     for metric, selector in SELECTOR.findall(expression):
-        known = METRICS.get(metric) if metric in METRICS else METRICS[re.sub(r"_(sum|count|bucket)$", "", metric)]
+        known = KNOWN.get(metric) if metric in KNOWN else KNOWN[re.sub(r"_(sum|count|bucket)$", "", metric)]
         assert known is not None
         labels = dict(re.findall(r'([a-z_]+)\s*=~?\s*"([^"]*)"', selector))
         assert set(labels) <= known, f"{metric} has no such label"
