@@ -190,12 +190,14 @@ def test_promtool_finds_nothing() -> None:
 
 def test_how_notices_end_is_counted_by_way_from_the_first_scrape() -> None:
     """Silence of a way to tell people must be visible elsewhere."""
+    @dataclass
     class Queue:
-        counts = Counter({("email:ops", "given-up"): 2})
-        ids = ("email:ops",)
-        waiting = 3
+        counts: Counter[tuple[str, str]]
+        ids: tuple[str, ...]
+        waiting: int
 
-    found = scrape(Source([Stage()]), Metrics(Source([Stage()]), SystemClock(), lambda: True, Queue()))
+    queue = Queue(Counter({("email:ops", "given-up"): 2}), ("email:ops",), 3)
+    found = scrape(Source([Stage()]), Metrics(Source([Stage()]), SystemClock(), lambda: True, queue))
     assert value(found, "lbctl_notices_total", way="email:ops", outcome="given-up") == 2
     assert value(found, "lbctl_notices_total", way="email:ops", outcome="delivered") == 0
     assert value(found, "lbctl_notices_waiting") == 3
