@@ -261,6 +261,8 @@ class Controller:
             await self._load(charge)
         await asyncio.gather(*(self._take_up(charge, slots, taken_up) for charge in fresh))
         self._charges, self._followers = new, _followers(charges)
+        if self._looks is not None:
+            self._looks.limit_s = self._silence_s()
         self._loops = {name: self._loops[name] for name in new}
         return next((r for r in replies if r.code is not Code.DONE), Reply(Code.DONE, "the new configuration is in force"))
 
@@ -318,7 +320,7 @@ class Controller:
 
     def _silence_s(self) -> float:
         """How long no look at all may come in."""
-        slowest = max((m.probe.interval_s + m.probe.timeout_s for c in self._charges.values() for m in c.settings.members), default=60.0)
+        slowest = max((m.probe.interval_s + m.probe.timeout_s for c in self._charges.values() for m in c.settings.members), default=float("inf"))
         return 3 * slowest + 10.0
 
 

@@ -46,6 +46,9 @@ Waiter = asyncio.Future[Reply]
 class ServiceLoop:
     """The one that decides for one service. `halted`: why it acts no more, empty while it does."""
 
+    __slots__ = ("_alarm", "_busy", "_closed", "_fast", "_inbox", "_moving", "_overtaken", "_restless", "_store_again", "_tools", "_verified",
+                 "halted", "reconcilers", "settings", "state")
+
     def __init__(self, settings: ServiceSettings, state: State, tools: Tools, reconcilers: Mapping[str, Reconciler]) -> None:
         self.settings = settings
         self.state = state

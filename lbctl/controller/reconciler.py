@@ -64,6 +64,9 @@ class _Trouble:
 class Reconciler:
     """One actuator. `tell` puts an event into the inbox of its service."""
 
+    __slots__ = ("_applied", "_closed", "_correct", "_desired", "_direct", "_drift", "_fresh", "_more", "_pool", "_stale", "_task", "_tell", "_timer",
+                 "_verified", "actuator", "trouble")
+
     def __init__(self, actuator: Actuator, pool: Pool, tell: Callable[[Event], None]) -> None:
         self.actuator = actuator
         self.trouble = ""
@@ -75,7 +78,7 @@ class Reconciler:
         self._fresh = False
         self._stale = False
         self._drift = ""
-        self._more = asyncio.Event()
+        self._more: asyncio.Event | None = None
         self._task: asyncio.Task[object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -109,7 +112,7 @@ class Reconciler:
     def leave(self) -> None:
         """Nothing is to be written for now: what is shown stays as it is."""
         self._desired = None
-        self._more.set()
+        self._news()
 
     async def close(self) -> None:
         """Ends trying and lets the actuator go; what is published stays."""
@@ -121,8 +124,13 @@ class Reconciler:
             await asyncio.wait([self._task])
         await self.actuator.close()
 
+    def _news(self) -> None:
+        """Ends a pause between two tries."""
+        if self._more is not None:
+            self._more.set()
+
     def _start(self) -> None:
-        self._more.set()
+        self._news()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -139,7 +147,6 @@ class Reconciler:
     async def _converge(self) -> None:
         pause = self._pool.pace.pause_s
         while (desired := self._desired) is not None:
-            self._more.clear()
             trouble = await self._try(desired)
             if self._desired is not desired:
                 continue
@@ -162,11 +169,14 @@ class Reconciler:
         return _Trouble("internal", f"{type(fallen).__name__}: {fallen}") if fallen is not None else found[0]
 
     async def _pause(self, seconds: float) -> None:
+        self._more = asyncio.Event()
         try:
             async with asyncio.timeout(seconds):
                 await self._more.wait()
         except TimeoutError:
             return
+        finally:
+            self._more = None
 
     async def _once(self, desired: Desired) -> _Trouble | None:
         """One try, bounded in time; None when the world shows what is desired, or may not be put right now."""
