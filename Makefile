@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 LOCK   := uv pip compile pyproject.toml --group build --generate-hashes --no-header --no-annotate --universal --python-version 3.11 -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types bench lock clean
+.PHONY: help demo test test-long lint types bench lock deb clean
 
 help:                ## list the targets
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -42,6 +42,9 @@ bench: $(VENV)/.dev  ## side by side with the peers, prints ratios
 lock:                ## renew both lock files (names, versions, hashes; no address)
 	$(LOCK) -o requirements.lock
 	$(LOCK) --group dev -o requirements-dev.lock
+
+deb: $(VENV)/.runtime  ## the Debian package, from the locked environment
+	@$(BIN)/python deploy/debian/build.py dist
 
 clean:               ## remove what the build made
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
