@@ -22,7 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "errors | clock",
         "model",
         "statuspage | policy",
-        "dns | mail",
+        "dns | mail | net",
         "probes | actuators | stores | notifiers",
         "controller | config | core | drive | logs | systemd",
         "freshness | runner | readiness | replay | f5 | agent",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lbctl.actuators import authoritative, rfc2136
+from lbctl.actuators import authoritative, haproxy, rfc2136, vip
+from lbctl.actuators import exec as command
 from lbctl.actuators.base import Actuator
 from lbctl.clock import Clock
 from lbctl.dns.server import Server
@@ -19,10 +21,12 @@ from lbctl.errors import ActuatorError
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What actuators may use of the process. `server` None: no embedded DNS server is configured."""
+    """What actuators may use of the process. `server` None: no embedded DNS server is configured. `memory`: the state's file, beside which they may
+    keep what the world has no room for; None: for the life of the process only."""
 
     clock: Clock
     server: Server | None = None
+    memory: Path | None = None
 
     @property
     def embedded(self) -> Server:
@@ -43,4 +47,7 @@ class Kind:
 ACTUATORS: Mapping[str, Kind] = {
     "authoritative": Kind(authoritative.Settings, lambda settings, around: authoritative.Authoritative(settings, around.embedded)),
     "rfc2136": Kind(rfc2136.Settings, lambda settings, around: rfc2136.Rfc2136(settings)),
+    "vip": Kind(vip.Settings, lambda settings, around: vip.make(settings, around.clock, around.memory)),
+    "haproxy": Kind(haproxy.Settings, lambda settings, around: haproxy.Haproxy(settings, around.memory)),
+    "exec": Kind(command.Settings, lambda settings, around: command.Exec(settings, around.memory)),
 }

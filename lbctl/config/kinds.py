@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from lbctl.config.blocks import Model, OneKind
-from lbctl.config.quantities import DnsName, DnsServer, InterfaceAddress, Name, OneOrMore, Port, PositiveDuration, Text, Ttl
+from lbctl.config.quantities import DnsName, DnsServer, InterfaceAddress, Name, OneOrMore, Port, PositiveDuration, Text, Ttl, one_or_more
 
 
 class Tsig(Model):
@@ -64,6 +64,12 @@ class Vip(Model):
     """The address; /32 and /128 are the usual prefixes."""
     interface: Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]
     """The network interface that carries it."""
+    lease: Annotated[PositiveDuration, Field(ge=1.0, le=3600.0)] = 3.0
+    """The kernel takes the address away so long after the last sign of life of whoever holds it; whole seconds."""
+    forward: Annotated[tuple[Port, ...], BeforeValidator(one_or_more, json_schema_input_type=int | list[int])] = ()
+    """TCP ports that the holder passes on to the active member (nftables)."""
+    view: Name | Literal[""] = ""
+    """Which of the members' views of `address` is passed on to."""
 
 
 class Haproxy(Model):
@@ -75,6 +81,8 @@ class Haproxy(Model):
     """The backend whose servers are the members."""
     servers: dict[Name, Text] = Field(default_factory=dict)
     """Member -> server in that backend, where the names differ."""
+    view: Name | Literal[""] = ""
+    """Which of the members' views of `address` HAProxy knows them by."""
 
 
 class Exec(Model):

@@ -118,5 +118,5 @@ def _actuator(context: Context, actuator: Actuator) -> BuiltActuator:
         value = getattr(settings, key)
         if key == "tsig":
             value = value and TsigConfig(value.name, value.algorithm, context.path(value.secret_file))
-        fields[{"ttl": "ttl_s", "timeout": "timeout_s"}.get(key, key)] = value
+        fields[{"ttl": "ttl_s", "timeout": "timeout_s", "lease": "lease_s"}.get(key, key)] = value
     return BuiltActuator(actuator.kind, actuator_id(actuator.kind, settings), str(fields.get("view", "")), fields)

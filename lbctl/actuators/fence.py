@@ -1,0 +1,87 @@
+"""Which decision was carried out last, for places that have no room for an epoch of their own (H41, H43).
+
+An older decision is refused with `Superseded`, and so is another one of the same number. The mark outlives the process in a small file beside
+the state; a disk that cannot take it costs only that, not the move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from lbctl.errors import Superseded
+from lbctl.model.decision import Desired
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One decision that was carried out: its number, the members, and their addresses as this place publishes them."""
+
+    epoch: int
+    members: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+class Fence:
+    """`file` None: for the life of this process only."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self.mark = _read(file) if file is not None else None
+
+    @property
+    def epoch(self) -> int | None:
+        """The number of the last decision."""
+        return self.mark.epoch if self.mark is not None else None
+
+    def check(self, place: str, desired: Desired) -> None:
+        """Raises `Superseded` where this decision is not newer than, or the same as, the last one."""
+        mark = self.mark
+        if mark is None or mark.epoch < desired.epoch or (mark.epoch == desired.epoch and mark.members == desired.members):
+            return
+        raise Superseded(f"{place} follows epoch {mark.epoch} ({', '.join(mark.members)}), ours is {desired.epoch}", found_epoch=mark.epoch)
+
+    async def pass_on(self, place: str, desired: Desired, addresses: frozenset[str]) -> None:
+        """This decision is the last one from now on. Raises `Superseded`."""
+        self.check(place, desired)
+        mark = Mark(desired.epoch, desired.members, tuple(sorted(addresses)))
+        if mark != self.mark:
+            self.mark = mark
+            if self._file is not None:
+                await asyncio.to_thread(_write, self._file, mark)
+
+
+def file_of(memory: Path | None, name: str) -> Path | None:
+    """Where the mark of a place stands: beside the state of this lbctl."""
+    plain = "".join(letter if letter.isalnum() or letter in ".-" else "_" for letter in name)
+    return memory.with_name(f"{memory.stem}.{plain}.mark") if memory is not None else None
+
+
+def _read(file: Path) -> Mark | None:
+    try:
+        found = json.loads(file.read_text())
+        return Mark(int(found["epoch"]), tuple(map(str, found["members"])), tuple(map(str, found["addresses"])))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        log.warning("a mark cannot be read", file=str(file), why=str(error))
+        return None
+
+
+def _write(file: Path, mark: Mark) -> None:
+    beside = file.with_name(file.name + ".new")
+    try:
+        with beside.open("w") as out:
+            json.dump(asdict(mark), out)
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(file)
+    except OSError as error:
+        log.warning("a mark cannot be written", file=str(file), why=str(error))

@@ -1,0 +1,125 @@
+"""What this host passes on: connections to the address go to the active member, by nftables.
+
+One table of lbctl's own for each address, replaced as a whole in one transaction: there is no moment with half of the rules, and nothing of
+anybody else's is touched. Replies come back through this host (masquerade). Connections that were made to a member that is no longer the
+active one are cut with a reset at their next packet, instead of hanging until their own end; this too holds from the same instant.
+The kernel is also the memory: the target and the epoch are read back from the rule itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lbctl.errors import ActuatorError
+from lbctl.net.packets import Address
+
+LIMIT_S = 5.0
+OUTPUT_BYTES = 1 << 20
+RULES = """
+table inet {table} {{}}
+delete table inet {table}
+table inet {table} {{
+  chain arriving {{
+    type nat hook prerouting priority dstnat; policy accept;
+    {ip} daddr {vip} tcp dport {{ {ports} }} dnat {ip} to {target} comment "epoch={epoch}"
+  }}
+  chain local {{
+    type nat hook output priority -100; policy accept;
+    {ip} daddr {vip} tcp dport {{ {ports} }} dnat {ip} to {target}
+  }}
+  chain leaving {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ct original {ip} daddr {vip} {ip} daddr {target} masquerade
+  }}
+  chain cut {{
+    type filter hook forward priority -10; policy accept;
+    ct original {ip} daddr {vip} ct direction original {ip} daddr != {target} meta l4proto tcp reject with tcp reset
+    ct original {ip} daddr {vip} ct direction original {ip} daddr != {target} drop
+    ct original {ip} daddr {vip} ct direction reply {ip} saddr != {target} drop
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """Where connections go now, and by which decision."""
+
+    target: str
+    epoch: int | None
+
+
+class Forward:
+    """The rules of one address."""
+
+    def __init__(self, address: Address, ports: Sequence[int]) -> None:
+        self._address = address
+        self._ports = tuple(ports)
+        self._table = "lbctl_" + re.sub(r"[^0-9a-f]", "_", str(address))
+        family = "ipv4/ip_forward" if address.version == 4 else "ipv6/conf/all/forwarding"
+        self._switch = Path("/proc/sys/net") / family
+
+    async def apply(self, target: str, epoch: int) -> None:
+        """Passes everything to `target` from now on. ActuatorError: `forwarding-off`, `nft` (with what it says)."""
+        if self._switch.read_text().strip() == "0":
+            name = str(self._switch.relative_to("/proc/sys")).replace("/", ".")
+            raise ActuatorError("forwarding-off", "this host passes nothing on", hint=f"sysctl -w {name}=1", temporary=False)
+        ip = "ip" if self._address.version == 4 else "ip6"
+        ports = ", ".join(str(port) for port in self._ports)
+        await _nft(["-f", "-"], RULES.format(table=self._table, ip=ip, vip=self._address, ports=ports, target=target, epoch=epoch))
+
+    async def read(self) -> Passed | None:
+        """Where connections go; None: there are no rules. ActuatorError where they cannot be read."""
+        try:
+            listed = json.loads(await _nft(["-j", "list", "ruleset", "inet"]))
+        except ValueError as error:
+            raise ActuatorError("nft", f"nft prints no JSON: {error}") from error
+        for item in listed.get("nftables", ()):
+            rule = item.get("rule", {})
+            if (rule.get("table"), rule.get("chain")) == (self._table, "arriving"):
+                return _passed(rule)
+        return None
+
+    def target(self, addresses: Sequence[str]) -> str:
+        """The one among a member's addresses that can be reached by the address's own family. ActuatorError without one."""
+        for text in addresses:
+            with contextlib.suppress(ValueError):
+                if ipaddress.ip_address(text).version == self._address.version:
+                    return text
+        raise ActuatorError("family", f"the active member has no IPv{self._address.version} address to pass {self._address} on to", temporary=False)
+
+
+def _passed(rule: dict[str, Any]) -> Passed | None:
+    found = [part["dnat"]["addr"] for part in rule.get("expr", ()) if "dnat" in part]
+    epoch = re.fullmatch(r"epoch=(\d+)", rule.get("comment", ""))
+    return Passed(str(found[0]), int(epoch[1]) if epoch else None) if found else None
+
+
+async def _nft(words: Sequence[str], text: str = "") -> str:
+    """Runs nft: the program itself, no shell; what it needs of CAP_NET_ADMIN it inherits (ambient)."""
+    program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        raise ActuatorError("nft", "nft is not installed", hint="apt install nftables", temporary=False)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(program, *words, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            out, said = await process.communicate(text.encode())
+    except TimeoutError:
+        raise ActuatorError("nft", f"nft does not end within {LIMIT_S:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        raise ActuatorError("nft", f"nft refuses: {said.decode(errors='replace').strip()[:500]}", hint="CAP_NET_ADMIN, nft_chain_nat")
+    return out[:OUTPUT_BYTES].decode()
