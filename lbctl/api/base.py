@@ -83,6 +83,10 @@ class Administration(Protocol):
         """The configured `ways`, how many notices are `waiting`, and the newest lines of the delivery log (`deliveries`, newest first)."""
         ...
 
+    def cluster(self) -> Mapping[str, Any]:
+        """The controllers, who of them decides what, and how many must agree that a member failed."""
+        ...
+
     async def readiness(self, name: str) -> Mapping[str, Any]:
         """Every best practice with its evidence. KeyError where the service is not configured."""
         ...

@@ -130,6 +130,14 @@ class Readiness(Answer):
     practices: list[dict[str, Any]]
 
 
+class Cluster(Answer):
+    """The controllers, who decides what, and how many observers must agree that a member failed."""
+
+    controllers: list[dict[str, Any]]
+    quorum: int
+    decides: dict[str, str]
+
+
 class UpgradeShown(Answer):
     """The guide's nine steps; `next` is the one that is due while a run is open."""
 

@@ -91,6 +91,10 @@ async def explain(call: Call) -> Answered:
     return Answered(call.world.controller.explain(call.path["name"], to))
 
 
+async def cluster(call: Call) -> Answered:
+    return Answered(administration(call).cluster())
+
+
 async def readiness(call: Call) -> Answered:
     known(call.world.controller, call.path["name"])
     return Answered(await administration(call).readiness(call.path["name"]))

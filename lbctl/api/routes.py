@@ -43,6 +43,7 @@ ROUTES: tuple[Route, ...] = (
     _get("/services/{name}/readiness", "readiness", "Would the standby take over now, and every best practice", reads.readiness, models.Readiness,
          404),
     _get("/services/{name}/upgrade", "upgrade", "The guide's nine steps and what each still misses", reads.upgrade, models.UpgradeShown, 404),
+    _get("/cluster", "cluster", "The controllers and who decides what", reads.cluster, models.Cluster, 503),
     _get("/events", "events", "The journal, a page at a time", reads.events, models.Events, query=models.EventQuery),
     _get("/approvals", "approvals", "Moves that wait for somebody's yes", reads.approvals, models.Approvals),
     _verb("maintenance", "Automatic moves off, with an end; off; a later end", writes.maintenance, models.MaintenanceRequest),

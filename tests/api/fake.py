@@ -117,6 +117,23 @@ class FakeAdministration:
         told = {"at": AT, "key": "k", "service": "core", "kind": "moved", "attempt": 1}
         return {"ways": ["email"], "waiting": 0, "deliveries": [{**told, **entry} for entry in self.deliveries][:limit]}
 
+    def cluster(self) -> Mapping[str, Any]:
+        me = {"name": "lb-1", "leader": True, "lease": "lock on /var/lib/lbctl/state.db", "store_up": True, "why": ""}
+        return {"controllers": [me], "quorum": 1, "decides": {"core": "lb-1"}}
+
+    async def readiness(self, name: str) -> Mapping[str, Any]:
+        row = {"practice": "would-take-over", "text": "the standby would take over", "holds": "yes", "evidence": "x", "advice": "", "urgent": True}
+        return {"service": name, "ready": True, "kept": 1, "of": 1, "practices": [row]}
+
+    async def upgrade(self, name: str) -> Mapping[str, Any]:
+        row = {"step": "1", "name": "disable-ha", "text": "Disable HA", "done": False, "missing": "HA is on", "evidence": None, "todo": "x"}
+        return {"service": name, "open": False, "by": None, "next": None, "steps": [row]}
+
+    async def upgrade_do(self, name: str, action: str, by: str, reason: str) -> Reply:
+        if action == "next":
+            return Reply(Code.REFUSED, "step 1 is not done", "upgrade-disable-ha", {"missing": "HA is still enabled"})
+        return Reply(Code.DONE, f"{action} by {by}")
+
     async def plan(self, text: str, name: str) -> Mapping[str, Any]:
         if "typo" in text:
             raise ConfigError([Problem(f"{name}:3:5", "services.core", "unknown key", "did you mean 'members'?")])
