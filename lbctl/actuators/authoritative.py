@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 from dataclasses import dataclass
 
-from lbctl.actuators.base import Actual, Place, wanted
+from lbctl.actuators.base import Actual, Place, capped, wanted
 from lbctl.dns import readback
 from lbctl.dns.server import Server
 from lbctl.dns.settings import Endpoint
@@ -52,6 +52,12 @@ class Authoritative:
     def cap_ttl(self, seconds: float | None) -> None:
         """Direct answers only: where secondaries answer too, it has no effect (SEMANTICS section 8)."""
         self._server.register.cap_ttl(self._settings.name, seconds)
+
+    async def set_ttl(self, seconds: float | None) -> float:
+        """In the zone itself, so that secondaries take it over; nothing to wait for but caches."""
+        before = self._server.register.ttl(self._settings.name)
+        self._server.register.declare(self._settings.name, capped(self._settings.ttl_s, seconds))
+        return float(before)
 
     async def read(self) -> Actual:
         return Actual(tuple(await asyncio.gather(*(self._look(place) for place in self._places()))))

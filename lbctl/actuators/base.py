@@ -61,6 +61,22 @@ class Direct(Protocol):
         ...
 
 
+class Cached(Protocol):
+    """An actuator whose answers live on in caches: before a planned move its TTL is lowered, afterwards put back (SEMANTICS section 8)."""
+
+    async def set_ttl(self, seconds: float | None) -> float:
+        """Publishes what is published with at most this TTL from now on (None: as configured), under the same epoch.
+
+        Returns for how many seconds a cache may still hold an answer given before. Raises as `apply` does.
+        """
+        ...
+
+
+def capped(ttl_s: int, seconds: float | None) -> int:
+    """The configured TTL, or the lower one that a planned move asks for; at least a second, which every cache understands."""
+    return ttl_s if seconds is None else max(1, min(ttl_s, int(seconds)))
+
+
 def wanted(desired: Desired, view: str) -> frozenset[str]:
     """The addresses that an actuator of this view should show."""
     return frozenset(desired.addresses.get(view) or desired.addresses.get("") or ())

@@ -16,15 +16,18 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from lbctl.actuators.base import Actual, Place, wanted
+from lbctl.actuators.base import Actual, Place, capped, wanted
 from lbctl.dns.readback import Shown, epoch_name, look, mark_text
 from lbctl.dns.settings import Endpoint, TsigKey
 from lbctl.dns.update import Rdatas, Refusal, send_update, update_message
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
 
+T = TypeVar("T")
 ROUNDS = 4
 NOT_SHOWN = "a policy there drops the change without saying so, or we read another view"
 
@@ -63,15 +66,16 @@ class Rfc2136:
         self.id = f"rfc2136:{settings.name}" + (f"/{settings.view}" if settings.view else "")
         self.view = settings.view
         self._settings = settings
+        self._ttl_s = settings.ttl_s
 
     async def apply(self, desired: Desired) -> None:
         goal = self._goal(desired)
-        results = await asyncio.gather(*(self._write(server, goal) for server in self._settings.servers), return_exceptions=True)
-        failures = [result for result in results if isinstance(result, BaseException)]
-        for unexpected in failures:
-            if not isinstance(unexpected, ActuatorError):
-                raise unexpected
-        _raise(failures, len(results))
+        await _all([self._write(server, goal) for server in self._settings.servers])
+
+    async def set_ttl(self, seconds: float | None) -> float:
+        """The records are written again as they are; a server that shows nothing is left alone."""
+        self._ttl_s = capped(self._settings.ttl_s, seconds)
+        return max(await _all([self._rewrite(server) for server in self._settings.servers]), default=0.0)
 
     async def read(self) -> Actual:
         return Actual(tuple(await asyncio.gather(*(self._place(server) for server in (*self._settings.servers, *self._settings.verify)))))
@@ -85,6 +89,16 @@ class Rfc2136:
             raise ActuatorError("empty", f"{self._settings.name}: an empty answer is never published", temporary=False)
         mark = mark_text(desired.epoch, desired.members)
         return _Goal(addresses, desired.epoch, mark, _records(self._settings.name, addresses, mark))
+
+    async def _rewrite(self, server: Endpoint) -> float:
+        """Writes what one server shows with the present TTL; the TTL before."""
+        shown = await self._look(server)
+        if shown.error_reason:
+            raise _failed(server, Refusal(shown.error_reason, shown.error))
+        if shown.addresses and shown.epoch is not None:
+            records = _records(self._settings.name, shown.addresses, shown.mark)
+            await self._write(server, _Goal(shown.addresses, shown.epoch, shown.mark, records))
+        return float(shown.ttl_s or 0)
 
     async def _place(self, server: Endpoint) -> Place:
         shown = await self._look(server)
@@ -103,7 +117,7 @@ class Rfc2136:
             if self._reached(server, shown, goal):
                 return
             before = _records(self._settings.name, shown.addresses, shown.mark) if shown.addresses or shown.mark else {}
-            message = update_message(self._settings.zone, self._settings.ttl_s, _completed(before, goal.records), goal.records)
+            message = update_message(self._settings.zone, self._ttl_s, _completed(before, goal.records), goal.records)
             answer = await send_update(server, message, self._settings.tsig, timeout_s=self._settings.timeout_s, tcp=turn > 0)
             refusal = answer or Refusal("unverified", "it says yes and shows nothing of it", NOT_SHOWN, unknown=True)
             if not refusal.unknown and refusal.reason != "changed":
@@ -114,7 +128,7 @@ class Rfc2136:
         """Whether the server shows the goal already. Raises where it shows a newer decision, or another one of the same epoch."""
         if shown.epoch is not None and (shown.epoch > goal.epoch or (shown.epoch == goal.epoch and shown.mark != goal.mark)):
             raise Superseded(f"{server} shows {shown.mark!r}, ours is {goal.mark!r}", found_epoch=shown.epoch)
-        return shown.addresses == goal.addresses and shown.mark == goal.mark and shown.ttl_s == self._settings.ttl_s
+        return shown.addresses == goal.addresses and shown.mark == goal.mark and shown.ttl_s == self._ttl_s
 
 
 def _records(name: str, addresses: frozenset[str], mark: str) -> Rdatas:
@@ -146,6 +160,17 @@ def _completed(before: Rdatas, after: Rdatas) -> Rdatas:
 def _failed(server: Endpoint, refusal: Refusal) -> ActuatorError:
     detail = refusal.detail if str(server) in refusal.detail else f"{server}: {refusal.detail}"
     return ActuatorError(refusal.reason, detail, hint=refusal.hint)
+
+
+async def _all(works: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """Every server for itself, whatever becomes of the others; then one error for all that failed."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for unexpected in failures:
+        if not isinstance(unexpected, ActuatorError):
+            raise unexpected
+    _raise(failures, len(results))
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 def _raise(failures: list[BaseException], count: int) -> None:

@@ -59,6 +59,10 @@ class Register:
         self._declared[canonical(name)] = ttl_s
         self._show(canonical(name))
 
+    def ttl(self, name: str) -> int:
+        """The TTL that a declared name is published with."""
+        return self._declared[canonical(name)]
+
     def publish(self, name: str, addresses: Iterable[str], epoch: int) -> None:
         """Serves `addresses` for a declared name from now on. `Superseded` where a newer epoch is published; ValueError for no address at all."""
         name = canonical(name)

@@ -74,6 +74,20 @@ async def test_the_ttl_shrinks_while_the_active_is_suspect_and_grows_back(tmp_pa
         assert ttls == [30, 10, 5, 30]
 
 
+async def test_the_ttl_is_lowered_in_the_zone_before_a_planned_move_and_put_back_after(tmp_path: Path) -> None:
+    """SEMANTICS section 8: `--drain`; a new serial, the same epoch."""
+    async with serving(tmp_path, names=()) as server:
+        actuator = Authoritative(Settings(NAME, ttl_s=30), server)
+        await actuator.apply(DESIRED)
+        serial = server.register.zone_of(NAME).serial
+        told: list[float] = []
+        for seconds in (5, None):
+            told += [await actuator.set_ttl(seconds), (await ask(server, NAME)).answer[0].ttl]
+        assert told == [30, 5, 5, 30]
+        assert server.register.zone_of(NAME).serial != serial
+        assert (await actuator.read()).places[0].epoch == 3
+
+
 async def test_where_secondaries_answer_the_ttl_does_not_shrink_and_they_are_asked(tmp_path: Path) -> None:
     """SEMANTICS section 8, H50."""
     async with serving(tmp_path, names=()) as front:

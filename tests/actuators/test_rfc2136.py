@@ -232,6 +232,21 @@ async def test_an_empty_answer_is_never_written() -> None:
     assert (error.value.reason, error.value.temporary) == ("empty", False)
 
 
+@EVERY
+async def test_the_ttl_is_lowered_before_a_planned_move_and_put_back_after(tmp_path: Path, kind: str) -> None:
+    """SEMANTICS section 8: under the same epoch; says how long caches may hold what was said before."""
+    async with PRIMARIES[kind](tmp_path) as peer:
+        dns_name = actuator(peer.place)
+        assert await dns_name.set_ttl(5) == 0
+        await dns_name.set_ttl(None)
+        await dns_name.apply(desired(1, "a", *BOTH))
+        ttls = [await dns_name.set_ttl(5), (await look(peer.place, NAME)).ttl_s]
+        await dns_name.apply(desired(2, "b", *ONE))
+        ttls += [(await look(peer.place, NAME)).ttl_s, await dns_name.set_ttl(None), (await look(peer.place, NAME)).ttl_s]
+        assert ttls == [30, 5, 5, 5, 30]
+        assert await shown(peer) == (frozenset(ONE), 2)
+
+
 @pytest.mark.peer("bind")
 async def test_what_somebody_changed_by_hand_is_put_right_under_the_same_epoch(tmp_path: Path) -> None:
     async with bind_primary(tmp_path) as peer:
