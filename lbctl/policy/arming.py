@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lbctl.policy import seen
+from lbctl.policy import pool, seen
 from lbctl.policy.case import Case
 from lbctl.policy.turn import Turn
 
@@ -91,8 +91,8 @@ def arm(turn: Turn, why: str, *, by: str) -> None:
 
 def unclean(case: Case) -> str:
     """Why this round is not clean; "" if it is. A standby that is down does not block: its alert speaks for itself."""
-    if not case.up(case.active):
-        return f"{case.active} is not up"
+    if not any(case.up(name) for name in case.answering):
+        return f"{' and '.join(case.answering) or 'nobody'} is not up"
     wrong = [n for n in case.others() if n not in case.saved.latched and case.primary(n)]
     if wrong:
         return f"{' and '.join(wrong)} says Primary beside the active"
@@ -110,7 +110,7 @@ def wake_times(case: Case) -> Iterator[float]:
     yield from (a.expires for a in saved.approvals if not a.denied)
     if saved.moved_at is not None and not case.state.promoted:
         yield saved.moved_at + case.settings.promote_timeout_s
-    if case.around.mass == "wait" and case.active_down():
+    if case.around.mass == "wait" and (case.active_down() or pool.stuck(case)):
         yield case.around.mass_at
     if saved.hold is not None:
         yield saved.hold.since + HELD_LONG_S * (1 + max(0, (now - saved.hold.since) // HELD_LONG_S))

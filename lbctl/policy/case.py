@@ -40,6 +40,13 @@ class Case:
         return self.saved.active or ""
 
     @property
+    def answering(self) -> tuple[str, ...]:
+        """Whom clients are sent to: the active, or all that a pool answers with."""
+        if self.settings.kind == "pool":
+            return self.saved.answering
+        return (self.saved.active,) if self.saved.active else ()
+
+    @property
     def modes(self) -> bool:
         """Whether the monitor knows modes (a Core) or only up and down (SEMANTICS section 1)."""
         return self.settings.monitor.modes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lbctl.model.looks import Health, Verdict
-from lbctl.policy import doubt, failover
+from lbctl.policy import doubt, failover, pool
 from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.turn import Turn
@@ -16,6 +16,13 @@ from lbctl.policy.turn import Turn
 
 def _all_down(case: Case) -> bool:
     return case.active_down() and all(case.down(name) for name in case.others())
+
+
+def _down(case: Case) -> bool:
+    """The active is; of a pool, somebody who answers and may not leave."""
+    if case.settings.kind == "pool":
+        return bool(pool.stuck(case)) and any(pool.lost(case, name) for name in case.answering if name in case.settings.names)
+    return case.active_down()
 
 
 def _partial(case: Case) -> bool:
@@ -30,10 +37,10 @@ CONDITIONS: tuple[tuple[str, Callable[[Case], bool]], ...] = (
     ("stranded", lambda case: bool(doubt.stranded_by(case))),
     ("dual-primary", lambda case: bool(doubt.dual_primary(case))),
     ("all-down", _all_down),
-    ("down", lambda case: case.active_down()),
+    ("down", _down),
     ("re-arming", lambda case: case.saved.rearming and not case.in_maintenance()),
     ("partial", _partial),
-    ("failed-over", lambda case: bool(case.active) and case.active != case.saved.primary),
+    ("failed-over", lambda case: case.settings.kind == "failover" and bool(case.active) and case.active != case.saved.primary),
 )
 """In the order in which `state` takes the first that holds. `down` is meant only where none of those before it explains it."""
 
@@ -54,7 +61,7 @@ def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     if not case.active or case.state.uninitialised:
         return
     yield from _active_alerts(case)
-    yield from _candidate_alerts(case)
+    yield from _pool_alerts(case) if case.settings.kind == "pool" else _candidate_alerts(case)
     yield from _mode_alerts(case)
     yield from _people_alerts(case)
 
@@ -79,13 +86,25 @@ def eligible(case: Case, name: str) -> bool:
 
 def _candidate_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     looked = all(case.judged(name).health is not Health.UNKNOWN for name in case.others())
-    if case.settings.kind == "failover" and looked and not any(eligible(case, name) for name in case.others()):
+    if looked and not any(eligible(case, name) for name in case.others()):
         yield "NoEligibleStandby", "", "no member could take over now"
     for name in case.others():
         if case.rogue(name):
             yield "Rogue", name, f"{name} says Primary though it follows {case.syncs_from(name)}"
         if case.down(name) and name not in case.saved.latched:
             yield "StandbyDown", name, f"{name} does not answer as a standby"
+
+
+def _pool_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    at = pool.site(case)
+    if at and not any(case.member(name).site == at for name in case.answering if name in case.settings.names):
+        yield "FollowNotPossible", "", f"{case.settings.follows} is at {at}, and no member there is up"
+    short = pool.short(case)
+    for name in case.settings.names:
+        if name in short:
+            yield "PoolShort", name, f"{name} is down and stays in the answer: fewer than the minimum share are up"
+        elif case.down(name):
+            yield "MemberDown", name, f"{name} is down{' and out of the answer' if name not in case.answering else ''}"
 
 
 def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:

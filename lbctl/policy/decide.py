@@ -17,7 +17,7 @@ from lbctl.model.events import Around, Event
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
-from lbctl.policy import arming, calm, conditions, failover, moves, operator, pool, reload, returns, runs, seen, start
+from lbctl.policy import arming, calm, conditions, failover, moves, operator, pool, pool_start, reload, returns, runs, seen, start
 from lbctl.policy.explain import reason_now
 from lbctl.policy.turn import Turn
 
@@ -50,6 +50,8 @@ def decide(settings: ServiceSettings, state: State, event: Event, now: float, ar
 def _judge(turn: Turn) -> None:
     """What follows by itself. Never in the turn of a command: that does what it says, and the `Tick` it asks for is a decision of its own."""
     if turn.settings.kind == "pool":
+        pool_start.watch_adoption(turn)
+        arming.watch_rearming(turn)
         pool.judge(turn)
         return
     start.watch_adoption(turn)
@@ -65,6 +67,11 @@ def _take(turn: Turn, event: Event) -> None:
         operator.obey(turn, event)
     else:
         TAKERS[type(event)](turn, event)
+
+
+def _started(turn: Turn, event: heard.Started) -> None:
+    (pool_start.started if turn.settings.kind == "pool" else start.started)(turn, event)
+    runs.restarted(turn)
 
 
 def _applied(turn: Turn, event: heard.Applied) -> None:
@@ -124,7 +131,7 @@ def _nothing(turn: Turn, event: Any) -> None:
 
 TAKERS: dict[type[Any], Callable[[Turn, Any], None]] = {
     heard.Tick: _nothing,
-    heard.Started: start.started,
+    heard.Started: _started,
     heard.Applied: _applied,
     heard.Verified: _verified,
     heard.ApplyFailed: _apply_failed,

@@ -13,7 +13,7 @@ from lbctl.model.decision import Desired, RuleResult
 from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import State
-from lbctl.policy import doubt, gate, health, returns
+from lbctl.policy import doubt, gate, health, pool, returns
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import conditions
 
@@ -41,11 +41,12 @@ def _addresses(settings: ServiceSettings, members: tuple[str, ...]) -> Mapping[s
 
 def _ttl_cap(case: Case) -> float | None:
     """While the active is suspect, caches should expire no later than the earliest possible move (SEMANTICS section 8)."""
-    if case.settings.kind == "pool" or not case.suspect():
-        return None
-    first = case.judged(case.active).first_bad
-    left = case.member(case.active).probe.min_outage_s - (case.now - first if first is not None else 0.0)
-    return max(TTL_FLOOR_S, left)
+    known = [name for name in case.answering if name in case.settings.names]
+    suspects = [(name, page.first_bad) for name in known if (page := case.judged(name)).first_bad is not None]
+    if case.settings.kind == "pool":
+        suspects = [(name, first) for name, first in suspects if case.judged(name).down_at is None]
+    left = [case.member(name).probe.min_outage_s - (case.now - first) for name, first in suspects if first is not None]
+    return max(TTL_FLOOR_S, min(left)) if left else None
 
 
 def fast_pages(settings: ServiceSettings, state: State) -> frozenset[tuple[str, str]]:
@@ -75,7 +76,7 @@ def best_candidate(case: Case) -> tuple[str, frozenset[str]]:
 def blocked_by(case: Case) -> list[str]:
     """The rows that keep traffic where it is, in the gate's order."""
     if case.settings.kind == "pool":
-        return []
+        return [rule for rule in (pool.stuck(case),) if rule]
     _, rows = best_candidate(case)
     return [name for name in gate.NAMES if name in rows]
 
@@ -87,12 +88,12 @@ def _row(row: RuleResult) -> dict[str, Any]:
 def reason_now(case: Case, state: str = "") -> str:
     """One sentence: why traffic is where it is. `state`: the first condition, where it is known already."""
     state = state or conditions(case)[0]
-    active = case.active or "nobody"
+    active = ", ".join(case.answering) or "nobody"
     if case.state.uninitialised:
         return f"the active member is not known: {case.state.uninitialised}"
     if state == "normal":
         return f"{active} has the traffic and serves"
-    rows = ", ".join(blocked_by(case)) if case.active_down() else ""
+    rows = ", ".join(blocked_by(case)) if case.active_down() or case.settings.kind == "pool" else ""
     told = {
         "uninitialised": "lbctl has just started and reads what is published",
         "blind": "nothing answers anywhere, so the controller may be cut off",

@@ -6,6 +6,7 @@ the service stops acting and pages a human (`InvariantBroken`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from lbctl.errors import InvariantBroken
@@ -44,6 +45,12 @@ class Change:
         """The active changed and neither an operator nor the cancelling of an unpublished move is behind it."""
         cancelled = isinstance(self.event, Started)
         return self.moved and self.automatic and not cancelled and self.settings.kind == "failover"
+
+    @property
+    def answer_follows(self) -> bool:
+        """A pool's answer changed, and nothing but looks is behind it: no person, no start, no first answer."""
+        known = bool(self.old.answering) and not self.before.uninitialised and not isinstance(self.event, Started)
+        return known and self.automatic and self.new.answering != self.old.answering
 
     def page(self, name: str, page: str) -> PageSight:
         return self.after.members.get(name, MemberSight()).pages.get(page, PageSight())
@@ -207,11 +214,72 @@ INVARIANTS: dict[str, Callable[[Change], Iterator[str]]] = {
 """By name, so that a broken one can be told and the mutation table can show that each is needed."""
 
 
+def _pool_never_empty(change: Change) -> Iterator[str]:
+    """G-SC3: once it answers, it answers with members of its own, in their order, each once."""
+    new = change.new.answering
+    turned = isinstance(change.event, Reloaded) and change.event.settings.kind != "pool"
+    if change.old.answering and not new and not turned:
+        yield "the answer became empty"
+    if new != tuple(name for name in change.settings.names if name in new) and not isinstance(change.event, Reloaded):
+        yield f"the answer {new} is not made of members in their order"
+    if new and change.new.active != new[0]:
+        yield f"{change.new.active} is named as the first of {new}"
+
+
+def _pool_epoch(change: Change) -> Iterator[str]:
+    if change.new.answering != change.old.answering and change.old.answering and change.new.epoch <= change.old.epoch:
+        yield "the answer changed without a new epoch"
+
+
+def _pool_share(change: Change) -> Iterator[str]:
+    """Never fewer than the minimum share, unless the members of one site are meant (`follows`)."""
+    if not change.answer_follows or change.settings.follows:
+        return
+    least = max(1, math.ceil(change.settings.minimum_share * len(change.settings.names)))
+    if len(change.new.answering) < min(least, len(change.old.answering)):
+        yield f"{len(change.new.answering)} members answer, {least} are the fewest"
+
+
+def _pool_by_looks(change: Change) -> Iterator[str]:
+    """Who leaves has failed for good, unless another site is meant; who comes is up, unless nobody else could."""
+    if not change.answer_follows or change.settings.follows:
+        return
+    pages = change.settings.monitor.pages
+    left = set(change.old.answering) & set(change.settings.names) - set(change.new.answering)
+    if any(all(change.page(name, page).bad_run == 0 for page in pages) for name in left):
+        yield f"{', '.join(sorted(left))} left and does not fail"
+    up = {name for name in change.settings.names if any(change.page(name, page).health is Health.UP for page in pages)}
+    came = set(change.new.answering) - set(change.old.answering)
+    if came - up and up - came:
+        yield f"{', '.join(sorted(came - up))} came without being up"
+
+
+def _pool_people_were_heard(change: Change) -> Iterator[str]:
+    if not change.answer_follows:
+        return
+    span = change.old.maintenance
+    if span is not None and span.since <= change.now < span.until:
+        yield "the answer changed in maintenance"
+    if change.old.hold is not None or change.settings.observe or change.new.rearming:
+        yield "the answer changed while held, observed or re-arming"
+
+
+POOL_INVARIANTS: dict[str, Callable[[Change], Iterator[str]]] = {
+    "pool-never-empty": _pool_never_empty,
+    "pool-epoch": _pool_epoch,
+    "pool-share": _pool_share,
+    "pool-by-looks": _pool_by_looks,
+    "pool-people-were-heard": _pool_people_were_heard,
+}
+"""What must never be of a pool, beside the others."""
+
+
 def check(settings: ServiceSettings, before: State, decision: Decision, event: Event, now: float) -> None:
     """Raises `InvariantBroken` naming the first one that the decision breaks."""
     if before.saved is decision.state.saved and not isinstance(event, Command):
         return
     change = Change(settings, before, decision, event, now)
-    for name, broken in INVARIANTS.items():
+    rules = INVARIANTS if settings.kind == "failover" else {**INVARIANTS, **POOL_INVARIANTS}
+    for name, broken in rules.items():
         for what in broken(change):
             raise InvariantBroken(f"{settings.name}: {name}: {what}")

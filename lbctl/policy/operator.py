@@ -14,7 +14,7 @@ from lbctl.model import commands as ask
 from lbctl.model.commands import Code, Command
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Approval, Hold, Maintenance
-from lbctl.policy import arming, failover, gate, moves, returns, runs, seconds, start
+from lbctl.policy import arming, failover, gate, moves, pool_start, returns, runs, seconds, start
 from lbctl.policy.turn import Turn
 
 
@@ -51,6 +51,15 @@ def _initialised(turn: Turn) -> bool:
     return False
 
 
+def _is_pool(turn: Turn) -> bool:
+    """Moves are for pairs: whom a pool answers with follows from health."""
+    if turn.settings.kind != "pool":
+        return False
+    text = f"{turn.settings.name} is a pool: every healthy member answers already; to take one out, take it out of the configuration (`lbctl reload`)"
+    turn.refuse("already-active", text, answering=list(turn.saved.answering))
+    return True
+
+
 def _told(rows: Iterable[RuleResult]) -> dict[str, str]:
     return {row.rule: row.evidence for row in rows}
 
@@ -67,7 +76,7 @@ def _blocked(turn: Turn, rows: tuple[RuleResult, ...], accepted: frozenset[str])
 
 
 def _failover(turn: Turn, command: ask.Failover) -> None:
-    if not _known(turn, command.to) or not _initialised(turn):
+    if not _known(turn, command.to) or _is_pool(turn) or not _initialised(turn):
         return
     strange = command.accept - set(gate.NAMES)
     if strange or (command.accept and not command.force):
@@ -89,7 +98,7 @@ def _go(turn: Turn, target: str, verb: str, command: Command) -> None:
 
 
 def _switchover(turn: Turn, command: ask.Switchover) -> None:
-    if (command.to is not None and not _known(turn, command.to)) or not _initialised(turn):
+    if (command.to is not None and not _known(turn, command.to)) or _is_pool(turn) or not _initialised(turn):
         return
     target = command.to or next(iter(turn.case.others()), "")
     if target == turn.case.active or not target:
@@ -107,7 +116,7 @@ def _switchover(turn: Turn, command: ask.Switchover) -> None:
 
 
 def _resume(turn: Turn, command: ask.Resume) -> None:
-    if not _initialised(turn):
+    if _is_pool(turn) or not _initialised(turn):
         return
     if command.drive and runs.go_on(turn, command.by):
         turn.answer(Code.ACCEPTED, "the open run goes on where it stopped", run=turn.state.driving)
@@ -122,7 +131,7 @@ def _resume(turn: Turn, command: ask.Resume) -> None:
 
 
 def _swap_roles(turn: Turn, command: ask.SwapRoles) -> None:
-    if not _initialised(turn):
+    if _is_pool(turn) or not _initialised(turn):
         return
     missing = returns.swap_missing(turn.case, attested=command.attest_synced)
     if missing is not None:
@@ -211,6 +220,9 @@ def _unlatch(turn: Turn, member: str, attested: bool) -> bool:
 
 def _adopt(turn: Turn, command: ask.Adopt) -> None:
     if command.member is not None and not _known(turn, command.member):
+        return
+    if turn.settings.kind == "pool":
+        pool_start.adopt(turn, command)
         return
     where: dict[str, list[str]] = {}
     for item in command.shown:

@@ -1,15 +1,19 @@
 """A pool: all healthy members answer (G-SC3). Never empty, never fewer than the minimum share, and members come back by themselves.
 
-A member leaves the answer when it is down and may leave only while enough others remain; who has to stay although it is down is whoever answered
-last in the order of preference. Doubt, maintenance and hold freeze the answer as they freeze a pair. A pool that `follows` another service answers
-with the members of that service's site as long as one of them is up (G-FS).
+A member leaves the answer when its outage is proven (`fall` or leak, and `min_outage`) and may leave only while enough others remain; who has to
+stay although it is down is whoever answered last, in the order of preference; nobody who is not up is brought in. It comes back with `rise` good
+looks: all members of a pool serve alike, so nothing is lost by that, and there is no latch. Doubt, maintenance, hold, re-arming and a wave of moves
+freeze the answer as they freeze a pair.
+
+A pool that `follows` another service answers with the members of that service's site as long as one of them is up (G-FS), and then the minimum share
+counts for nothing: who is near matters more than how many. While it is not known where the other service is (a restart), the site that the answer
+already has is kept, so that starting moves nothing.
 """
 
 from __future__ import annotations
 
 import math
 
-from lbctl.model.looks import Health
 from lbctl.policy import doubt
 from lbctl.policy.case import Case
 from lbctl.policy.turn import Turn
@@ -18,39 +22,40 @@ from lbctl.policy.turn import Turn
 def judge(turn: Turn) -> None:
     """Makes the answer follow the members' health."""
     case = turn.case
-    if not case.saved.answering:
-        _first_answer(turn)
+    if turn.state.uninitialised or not case.saved.answering:
+        return
+    wanted = answer(case)
+    if wanted == case.saved.answering:
+        if case.saved.mass:
+            turn.save(mass="")
         return
     if frozen(case):
+        if case.around.mass == "hold" and case.saved.mass != "held":
+            turn.save(mass="held")
         return
-    wanted = answer(case)
-    if wanted != case.saved.answering:
-        gone = sorted(set(case.saved.answering) - set(wanted))
-        come = sorted(set(wanted) - set(case.saved.answering))
-        turn.save(answering=wanted, active=wanted[0], epoch=case.saved.epoch + 1, moved_at=turn.now)
-        told = "; ".join(t for t in (f"out: {', '.join(gone)}" if gone else "", f"in: {', '.join(come)}" if come else "") if t)
-        turn.note("pool-changed", f"{case.settings.name} answers with {', '.join(wanted)} ({told})", out=gone, came=come, epoch=turn.saved.epoch)
+    _change(turn, wanted)
 
 
-def _first_answer(turn: Turn) -> None:
-    """Nothing is known to be published: all members, once each has been looked at (no answer before knowledge)."""
-    case = turn.case
-    if any(case.judged(name).health is Health.UNKNOWN for name in case.settings.names):
-        return
-    wanted = answer(case)
-    turn.save(answering=wanted, active=wanted[0], epoch=case.saved.epoch + 1)
-    turn.set(uninitialised="", adopting="", promoted=True)
-    turn.note("adopted", f"{case.settings.name} answers with {', '.join(wanted)}")
+def _change(turn: Turn, wanted: tuple[str, ...]) -> None:
+    before = turn.saved.answering
+    gone = [name for name in before if name not in wanted]
+    come = [name for name in wanted if name not in before]
+    turn.save(answering=wanted, active=wanted[0], epoch=turn.saved.epoch + 1, moved_at=turn.now, mass="")
+    told = "; ".join(t for t in (f"out: {', '.join(gone)}" if gone else "", f"in: {', '.join(come)}" if come else "") if t)
+    text = f"{turn.settings.name} answers with {', '.join(wanted)} ({told})"
+    turn.note("pool-changed", text, out=gone, came=come, epoch=turn.saved.epoch)
 
 
 def frozen(case: Case) -> str:
-    """Why the answer must stay as it is; "" if it may change."""
+    """The rule by which the answer must stay as it is; "" if it may change."""
     if case.in_maintenance():
         return "not-in-maintenance"
-    if case.saved.hold is not None:
+    if case.saved.hold is not None or case.run_open():
         return "not-held"
     if case.settings.observe:
         return "automation-on"
+    if case.saved.rearming or case.state.uninitialised:
+        return "armed"
     if doubt.blind(case):
         return "not-blind"
     if doubt.common_mode(case) is not None:
@@ -60,18 +65,46 @@ def frozen(case: Case) -> str:
     return ""
 
 
+def stuck(case: Case) -> str:
+    """The rule that keeps another answer from being given; "" where the answer is the one that is wanted, or may change."""
+    if case.settings.kind != "pool" or not case.saved.answering or answer(case) == case.saved.answering:
+        return ""
+    return frozen(case)
+
+
+def least(case: Case) -> int:
+    """The fewest members that answer."""
+    return max(1, math.ceil(case.settings.minimum_share * len(case.settings.names)))
+
+
+def lost(case: Case, name: str) -> bool:
+    """Its outage is proven, and the proof is fresh."""
+    return case.judged(name).down_at is not None and case.fresh(name, case.decisive(name))
+
+
+def short(case: Case) -> tuple[str, ...]:
+    """Members that answer although they are down, because too few others are up."""
+    return tuple(name for name in case.saved.answering if name in case.settings.names and lost(case, name)) if not frozen(case) else ()
+
+
+def site(case: Case) -> str:
+    """The site to answer from: where the followed service is, or, while that is not known, where the answer is now; "" for anywhere."""
+    if not case.settings.follows:
+        return ""
+    now = {case.member(name).site or "" for name in case.saved.answering if name in case.settings.names}
+    return case.around.followed_site or (next(iter(now)) if len(now) == 1 else "")
+
+
 def answer(case: Case) -> tuple[str, ...]:
     """The members to answer with, in order of preference."""
     names = case.settings.names
-    before = set(case.saved.answering or names)
-    keep = {n for n in names if case.up(n) or (n in before and not case.down(n))}
-    site = case.around.followed_site
-    near = {n for n in keep if case.member(n).site == site} if site and case.settings.follows else set()
+    before = set(case.saved.answering)
+    keep = {n for n in names if case.up(n) or (n in before and not lost(case, n))}
+    at = site(case)
+    near = {n for n in keep if case.member(n).site == at} if at else set()
     if near:
         keep = near
     else:
-        least = max(1, math.ceil(case.settings.minimum_share * len(names)))
-        for name in sorted(set(names) - keep, key=lambda n: (n not in before, names.index(n))):
-            if len(keep) < least:
-                keep.add(name)
-    return tuple(n for n in names if n in keep)
+        last = [n for n in names if n in before and n not in keep]
+        keep |= set(last[: max(0, least(case) - len(keep))])
+    return tuple(n for n in names if n in (keep or names))

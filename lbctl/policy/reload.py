@@ -21,6 +21,10 @@ def moves_traffic(old: ServiceSettings, new: ServiceSettings, state: State) -> s
     active = state.saved.active
     if active is None:
         return ""
+    if new.kind != old.kind:
+        return f"it becomes a {new.kind}"
+    if new.kind == "pool":
+        return _pool_moves(old, new, state)
     if active not in new.names:
         return f"{active} has the traffic and is no member any more"
     if new.member(active).address != old.member(active).address:
@@ -28,19 +32,38 @@ def moves_traffic(old: ServiceSettings, new: ServiceSettings, state: State) -> s
     return ""
 
 
+def _pool_moves(old: ServiceSettings, new: ServiceSettings, state: State) -> str:
+    gone = [name for name in state.saved.answering if name not in new.names]
+    if gone:
+        return f"{', '.join(gone)} answers and is no member any more"
+    moved = [n for n in state.saved.answering if n in old.names and new.member(n).address != old.member(n).address]
+    return f"the address of {', '.join(moved)}, which answers, changes" if moved else ""
+
+
+def _stays(old: ServiceSettings, new: ServiceSettings, state: State) -> tuple[str, ...]:
+    """Of those that clients are sent to, the ones that the new settings still have, in their order."""
+    now = state.saved.answering if old.kind == "pool" else (state.saved.active,)
+    return tuple(name for name in new.names if name in now)
+
+
 def reload(turn: Turn, event: Reloaded) -> None:
     """Takes new settings, or refuses them and keeps the old."""
     new, old = event.settings, turn.settings
     why = moves_traffic(old, new, turn.state)
     active = turn.saved.active
-    if why and (not event.allow_switch or active not in new.names):
-        hint = "move it first with `lbctl failover`" if active not in new.names else "or --allow-switch"
+    stays = _stays(old, new, turn.state)
+    if why and (not event.allow_switch or not stays):
+        hint = "or --allow-switch" if stays else "move it first with `lbctl failover`"
         turn.refuse("traffic-unmoved", f"reload refused: {why} ({hint})")
         return
     turn.settings = new
     if not _roles(turn, event):
         turn.settings = old
         return
+    if new.kind == "pool" and stays:
+        turn.save(active=stays[0], answering=stays)
+    elif why:
+        turn.save(active=active if active in stays else stays[0], answering=())
     if why:
         turn.save(epoch=turn.saved.epoch + 1)
         turn.note("readdressed", f"{why}: allowed by {event.by}", member=active or "", by=event.by)
@@ -50,6 +73,9 @@ def reload(turn: Turn, event: Reloaded) -> None:
 
 def _roles(turn: Turn, event: Reloaded) -> bool:
     saved, new = turn.saved, event.settings
+    if new.kind == "pool":
+        turn.save(primary=new.primary, file_primary=new.primary)
+        return True
     if new.primary == saved.file_primary and saved.primary in new.names:
         return True
     if new.primary == saved.primary or saved.active is None:

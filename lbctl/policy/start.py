@@ -14,7 +14,7 @@ from lbctl.model.events import Started
 from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import ActuatorSight, Saved, State
-from lbctl.policy import moves, runs
+from lbctl.policy import moves
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.seen import round_over
 from lbctl.policy.turn import Turn
@@ -27,7 +27,8 @@ def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem
     """The state before the first event. `problem` tells why nothing could be remembered."""
     fresh = Saved(settings.name, primary=settings.primary, file_primary=settings.primary)
     sights = {actuator: ActuatorSight() for actuator in settings.actuators}
-    known = saved is not None and saved.active in settings.names
+    answering = {saved.active, *saved.answering} if saved is not None and settings.kind == "pool" else {saved.active} if saved is not None else set()
+    known = not answering.isdisjoint(settings.names)
     why = (
         "" if known else (problem or ("no state is remembered" if saved is None or saved.active is None else f"{saved.active} is no member any more"))
     )
@@ -36,16 +37,16 @@ def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem
 
 def started(turn: Turn, event: Started) -> None:
     """The first event of a life."""
-    shown = {s.actuator: _text(s) for s in event.shown}
+    shown = {s.actuator: text_of(s) for s in event.shown}
     turn.set(started=True, shown=shown, promoted=not turn.case.modes, up_since=None)
     if turn.state.uninitialised:
         _without_memory(turn, event.shown)
     else:
         _with_memory(turn, event.shown)
-    runs.restarted(turn)
 
 
-def _text(shown: Shown) -> str:
+def text_of(shown: Shown) -> str:
+    """What one actuator shows, in a word."""
     if shown.members:
         return "+".join(shown.members)
     return "nothing" if shown.nothing else f"unread: {shown.detail}" if shown.unread else f"strange: {shown.detail}"
@@ -63,9 +64,9 @@ def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
     members, strange, epoch = _facts(shown)
     move = saved.move
     if epoch > saved.epoch:
-        _uninitialise(turn, f"epoch {epoch} is published and only {saved.epoch} remembered: the state is older than what was done with it")
+        uninitialise(turn, f"epoch {epoch} is published and only {saved.epoch} remembered: the state is older than what was done with it")
     elif strange or len(members) > 1:
-        _uninitialise(turn, f"{saved.active} is remembered, and what is published is something else or not the same everywhere: {_list(turn)}")
+        uninitialise(turn, f"{saved.active} is remembered, and what is published is something else or not the same everywhere: {listed(turn)}")
     elif members <= {saved.active}:
         _settle_ledger(turn, shown)
     elif move is not None and members == {move.restore.active}:
@@ -73,14 +74,16 @@ def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
         moves.cancel(turn, f"the controller ended between deciding and publishing; {anew}")
         _settle_ledger(turn, shown)
     else:
-        _uninitialise(turn, f"{saved.active} is remembered, but something else is published: {_list(turn)}")
+        uninitialise(turn, f"{saved.active} is remembered, but something else is published: {listed(turn)}")
 
 
-def _list(turn: Turn) -> str:
+def listed(turn: Turn) -> str:
+    """What each actuator shows, for a sentence."""
     return ", ".join(f"{actuator} shows {text}" for actuator, text in turn.state.shown.items())
 
 
-def _uninitialise(turn: Turn, why: str) -> None:
+def uninitialise(turn: Turn, why: str) -> None:
+    """Nobody knows who is active, and nothing is written until a person says."""
     turn.set(uninitialised=why, adopting="")
     turn.note("uninitialised", f"{why}; nothing is overwritten: `lbctl adopt {turn.settings.name}`", page=True)
 
@@ -98,11 +101,11 @@ def _without_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
     if epoch > turn.saved.epoch:
         turn.save(epoch=epoch)  # what is adopted must be newer than what stands, or every actuator refuses it for ever (H27)
     if strange or len(members) > 1:
-        _uninitialise(turn, f"{turn.state.uninitialised}, and actuators disagree: {_list(turn)}")
+        uninitialise(turn, f"{turn.state.uninitialised}, and actuators disagree: {listed(turn)}")
         return
     unread = [s.actuator for s in shown if s.unread]
     if not members and unread:
-        _uninitialise(turn, f"{turn.state.uninitialised}, and {', '.join(unread)} cannot be read")
+        uninitialise(turn, f"{turn.state.uninitialised}, and {', '.join(unread)} cannot be read")
         return
     whom = next(iter(members), ANYBODY)
     turn.set(adopting=whom)
