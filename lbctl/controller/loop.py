@@ -141,11 +141,17 @@ class ServiceLoop:
             if decision.state.saved.epoch != self.state.saved.epoch:
                 self._moving = Convergence.begin(decision.state.saved.epoch, now, decided - now, self.reconcilers)
                 self._moving.saved(tools.clock.now())
-            self._accept(event, decision, replace(decision.state, revision=revision, unsaved=""), now, future)
+            state = replace(decision.state, revision=revision, unsaved="")
+            fallen = tools.supervisor.guard(f"service {self.settings.name}", self._accept, event, decision, state, now, future)
+            if fallen is not None:
+                self._fell(fallen, event, future)
         except StaleRevision as error:
             await self._overtake(event, decision, future, error)
         except StoreUnavailable as error:
             self._not_saved(event, decision, future, str(error))
+        except asyncio.CancelledError:
+            _answer(future, Reply(Code.ERROR, "lbctl is stopping; whether it was saved, the journal tells"))
+            raise
         finally:
             self._busy = False
             if not self._closed:
