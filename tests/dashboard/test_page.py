@@ -11,19 +11,13 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.dashboard import shown
-from tests.dashboard.stage import Stage, chromium, stage, tab
+from tests.dashboard.stage import Stage, stage, tab
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.peer("chromium")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.peer("chromium")]
 expect.set_options(timeout=20_000)
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as made:
-        yield made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def api() -> AsyncIterator[Stage]:
     async with stage() as made:
         yield made

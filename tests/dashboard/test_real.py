@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.dashboard.real import real
-from tests.dashboard.stage import chromium, tab
+from tests.dashboard.stage import tab
 
-pytestmark = pytest.mark.peer("chromium")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.peer("chromium")]
 TIMEOUT = 60_000
 
 
-async def test_a_failover_is_seen_live_and_a_resume_from_the_page_is_refused_with_its_rule(tmp_path: Path) -> None:
+async def test_a_failover_is_seen_live_and_a_resume_from_the_page_is_refused_with_its_rule(browser: Browser, tmp_path: Path) -> None:
     """G-LB3, G-LB4 and the story of SEMANTICS section 9, as the people on call see it."""
-    async with real(tmp_path) as lbctl, chromium() as browser, tab(browser, lbctl.url, token=lbctl.token) as page:
+    async with real(tmp_path) as lbctl, tab(browser, lbctl.url, token=lbctl.token) as page:
         await expect(page.locator(".badge").first).to_have_text("Normal", timeout=TIMEOUT)
         await expect(page.locator(".candidate")).to_contain_text("ready: waits for the active member to fail", timeout=TIMEOUT)
         await lbctl.a.stop()
@@ -34,9 +34,9 @@ async def test_a_failover_is_seen_live_and_a_resume_from_the_page_is_refused_wit
         assert lbctl.seen()["active"] == "core-b"
 
 
-async def test_an_operator_sets_maintenance_from_the_page_and_his_name_and_reason_stand_in_the_journal(tmp_path: Path) -> None:
+async def test_an_operator_sets_maintenance_from_the_page_and_his_name_and_reason_stand_in_the_journal(browser: Browser, tmp_path: Path) -> None:
     """H32, H39: with an end, with a reason, by the token's name."""
-    async with real(tmp_path) as lbctl, chromium() as browser, tab(browser, lbctl.url, token=lbctl.token) as page:
+    async with real(tmp_path) as lbctl, tab(browser, lbctl.url, token=lbctl.token) as page:
         await page.click("[data-verb=maintenance]", timeout=TIMEOUT)
         await page.fill("[data-field=reason]", "change 4711")
         await page.click("[data-go]")

@@ -14,7 +14,8 @@ from tests.notifiers.sinks import mail_server, notice
 
 
 @pytest.mark.parametrize(("text", "kind", "name"), [
-    ("mailto:ops@example.com?smtp=mail.example.com", Email, "email:ops@example.com"), ("https://hooks.example.com/x", Webhook, "webhook:hooks.example.com"),
+    ("mailto:ops@example.com?smtp=mail.example.com", Email, "email:ops@example.com"),
+    ("https://hooks.example.com/x", Webhook, "webhook:hooks.example.com"),
 ], ids=["mail", "web"])
 def test_mail_and_webhooks_are_built_in(text: str, kind: type, name: str) -> None:
     made = url.make(url.Settings(text), SystemClock())
@@ -34,8 +35,10 @@ def test_a_wrong_address_is_refused_at_once(text: str) -> None:
         url.Settings(text)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("apprise") is not None, reason="the extra is installed")
 def test_what_needs_the_extra_says_which_and_how_to_get_it() -> None:
+    if importlib.util.find_spec("apprise") is not None:
+        assert url.make(url.Settings("json://localhost/x"), SystemClock()).id == "json:localhost"
+        return
     with pytest.raises(ValueError, match=r"slack:// needs the extra: pip install 'lbctl\[notify\]'"):
         url.Settings("slack://TokenA/TokenB")
 
