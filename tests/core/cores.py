@@ -22,7 +22,6 @@ from lbctl.core.client import local, run
 from lbctl.core.control import NotRunning, ask
 from lbctl.core.node import Node
 from lbctl.core.settings import CoreSettings, load
-from lbctl.statuspage import HASTATUS_PATH
 
 WAIT_S = 30.0
 Fields = dict[str, Any]
@@ -190,8 +189,3 @@ def hosts(count: int) -> list[str]:
 def trusted(base: Path, **others: str) -> list[dict[str, str]]:
     """`trusted_hosts` by file: name to address."""
     return [{"host": host, "key_file": str(base / name / "ssh" / "local_key.pub")} for name, host in others.items()]
-
-
-async def page_of(core: Process) -> tuple[int, bytes]:
-    """The hastatus page of a process."""
-    return await core.page(HASTATUS_PATH)

@@ -89,16 +89,6 @@ async def test_the_three_scenarios_of_table_1_with_nothing_lost(cores: tuple[Pro
     assert await devices(b) == 9
 
 
-async def test_a_blip_of_the_primary_is_no_failover_and_a_restart_of_the_secondary_keeps_it_standby(cores: tuple[Process, Process]) -> None:
-    """G-HB: fewer failures than configured; G-ST: a Secondary that starts while its Primary is up is on standby."""
-    a, b = cores
-    await b.end(signal.SIGKILL)
-    await b.start()
-    status = await b.until(state="Standby")
-    assert status["heartbeat"]["running"]
-    assert (await a.status())["state"] == "Active"
-
-
 async def test_dr_watches_the_main_sites_secondary_and_not_its_status_page(tmp_path: Path) -> None:
     """G-SC2: the DR Core sees the main site's Secondary as its Primary; it stays while that one lives, in whatever role, and no longer."""
     at_a, at_b, at_c = hosts(3)
