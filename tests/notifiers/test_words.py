@@ -13,6 +13,7 @@ from lbctl.model.decision import Note, Step
 from lbctl.notifiers import text
 from lbctl.notifiers.base import Severity
 from lbctl.notifiers.words import WORDS, from_note, from_step
+from lbctl.policy import conditions
 
 RUNBOOKS = Path(__file__).parents[2] / "deploy" / "runbooks"
 
@@ -74,6 +75,12 @@ def test_every_kind_has_a_command_and_its_runbook_exists(kind: str) -> None:
     assert told is not None and told.do and told.why
     assert "{" not in told.do + told.undo + told.why
     assert not words.runbook or (RUNBOOKS / f"{words.runbook}.md").is_file()
+
+
+def test_everything_that_the_policy_tells_as_a_level_has_a_row() -> None:
+    source = (Path(conditions.__file__)).read_text()
+    told = set(re.findall(r'yield "(\w+)"', source)) | set(conditions.STATES) - {"normal"}
+    assert told <= {kind for kind, words in WORDS.items() if words.level}
 
 
 def test_a_line_that_would_wake_somebody_names_a_runbook() -> None:

@@ -83,7 +83,7 @@ const isDown = (shown) => shown.members.some((member) => member.active && member
 
 function asked(shown, approval, act) {
   return h("section", { class: "ask", "data-key": `ask-${approval.id}`, role: "alert" },
-    h("h2", {}, icon("hand", "bad"), `May traffic move to ${approval.to}?`),
+    h("h2", {}, icon("hand", "bad"), approval.rules?.includes("second-person") ? "A second person's yes is needed" : `May traffic move to ${approval.to}?`),
     h("p", {}, approval.reason, approval.rules?.length ? h("span", { class: "dim" }, ` · only a person may say yes to: ${approval.rules.join(", ")}`) : ""),
     h("p", { class: "dim" }, `${approval.id} · asked ${clock(approval.asked)} · expires in ${left(approval.expires, now())}${approval.first_yes ? ` · first yes by ${approval.first_yes}` : ""}`),
     h("div", { class: "actions" },
