@@ -16,7 +16,9 @@ State = Literal[
     "uninitialised", "normal", "failed-over", "all-down", "down", "dual-primary", "stranded", "partial", "blind", "common-mode", "re-arming"
 ]
 
-_LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+_STEERING = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""Control characters, line ends, and what turns the direction of writing."""
+_LINE = rf"^[^{_STEERING}]*[^\x20{_STEERING}][^{_STEERING}]*$"
 Reason = Annotated[str, Field(min_length=1, max_length=500, pattern=_LINE, examples=["network change 4711"])]
 """One line that says something: it is journaled, printed and mailed, so no control characters."""
 

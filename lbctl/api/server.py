@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from lbctl.api.application import Application
 from lbctl.clock import Clock
@@ -19,6 +21,17 @@ TLS_CHECK_S = 30.0
 SHUTDOWN_S = 2.0
 
 log = structlog.get_logger()
+
+
+class _NoStrangers(logging.Filter):
+    """What is not HTTP is answered with 400 and not logged: anybody can send it, and could fill the disk with it (H54)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_aiohttp = logging.getLogger("lbctl.api")
+_aiohttp.addFilter(_NoStrangers())
 
 
 def server_tls(tls: ServerTls) -> ssl.SSLContext:
@@ -39,7 +52,7 @@ class Server:
         self._application = application
         self._settings = settings
         self._clock = clock
-        self._runner = web.AppRunner(application.web, access_log=None, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
+        self._runner = web.AppRunner(application.web, access_log=None, logger=_aiohttp, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
         self._tls: ssl.SSLContext | None = None
         self._tls_seen: tuple[int, ...] = ()
         self._watch: asyncio.Task[None] | None = None

@@ -57,6 +57,8 @@ async def _start(directory: Path) -> Server:
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_answers_are_as_described(case: Case, served: tuple[str, str]) -> None:
     url, token = served
+    if len(str(case.body)) % 2 and "name" in (case.path_parameters or {}):
+        case.path_parameters["name"] = "core"  # else nearly all of them end at 404
     case.call_and_validate(base_url=url, headers={"Authorization": f"Bearer {token}"}, excluded_checks=EXCLUDED)
 
 

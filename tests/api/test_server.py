@@ -46,6 +46,19 @@ async def test_a_socket_left_over_from_a_crash_is_taken_over(tmp_path: Path) -> 
     await server.stop()
 
 
+async def test_what_is_not_http_is_refused_and_not_logged(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """H54: a stranger cannot fill the log."""
+    garbage = (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nX: \x00\r\n\r\n", b"nonsense\r\n\r\n", b"GET " + b"/" * 20_000 + b" HTTP/1.1\r\n\r\n")
+    for sent in garbage:
+        reader, writer = await asyncio.open_connection(*running.server.addresses[0])
+        writer.write(sent)
+        async with asyncio.timeout(20):
+            answer = await reader.read()
+        writer.close()
+        assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400")), (sent, answer)
+    assert caplog.records == []
+
+
 class Tls:
     def __init__(self, directory: Path) -> None:
         self.authority = Authority(directory)

@@ -43,7 +43,8 @@ async def test_each_verb_is_one_command(
 
 @pytest.mark.parametrize(("verb", "body", "word"), [
     ("failover", {"to": "core-b"}, "reason"),
-    ("failover", {"to": "core-b", "reason": "  "}, "reason"), ("failover", {"to": "core-b", "reason": "a\nb"}, "reason"),
+    ("failover", {"to": "core-b", "reason": "  "}, "reason"),
+    ("hold", {"reason": "\x9b31m"}, "reason"), ("hold", {"reason": "a\u202eb"}, "reason"), ("failover", {"to": "core-b", "reason": "a\nb"}, "reason"),
     ("failover", {"to": "core-b", "reason": "x", "accept": ["re-synced"]}, "force"),
     ("failover", {"to": "core-b", "reason": "x", "force": 1}, "force"),
     ("failover", {"to": "core-b", "reason": "x", "forse": True}, "forse"),
