@@ -56,6 +56,8 @@ class Exec:
 
     async def apply(self, desired: Desired) -> None:
         addresses = wanted(desired, self.view)
+        if not addresses:
+            raise ActuatorError("empty", f"{self.id}: nothing at all is never published", temporary=False)
         await self._fence.pass_on(self.id, desired, addresses)
         previous = desired.previous.get(self.view) or desired.previous.get("") or ()
         said = {"service": desired.service, "epoch": desired.epoch, "members": list(desired.members), "addresses": sorted(addresses),

@@ -55,6 +55,8 @@ class Haproxy:
         self._fence = Fence(file_of(memory, self.id))
 
     async def apply(self, desired: Desired) -> None:
+        if not desired.members:
+            raise ActuatorError("empty", f"{self.id}: a backend without any server is never made", temporary=False)
         shown = await self._epoch()
         if shown is not None and shown > desired.epoch:
             raise Superseded(f"{self.id} follows epoch {shown}, ours is {desired.epoch}", found_epoch=shown)
