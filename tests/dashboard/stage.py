@@ -30,6 +30,7 @@ class Stage:
     asked: list[tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=list)
     refusals: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     token: str = ""
+    notices: dict[str, Any] = field(default_factory=lambda: {"ways": [], "waiting": 0, "deliveries": []})
     dead: bool = False
     streams: set[asyncio.Queue[dict[str, Any] | None]] = field(default_factory=set)
 
@@ -107,6 +108,10 @@ def _mount(app: web.Application, made: Stage) -> None:
     async def readiness(request: web.Request) -> web.Response:
         return web.json_response(shown.READINESS)
 
+    async def notices(request: web.Request) -> web.Response:
+        guard(request)
+        return web.json_response(made.notices)
+
     async def upgrade(request: web.Request) -> web.Response:
         return web.json_response(shown.UPGRADE)
 
@@ -121,7 +126,8 @@ def _mount(app: web.Application, made: Stage) -> None:
         if made.refusals:
             status, document = made.refusals.pop(0)
             return web.json_response(document, status=status, content_type="application/problem+json")
-        return web.json_response({"code": 0, "message": "done and verified", "evidence": {}})
+        delivered = {"delivered": True, "deliveries": []} if request.path.endswith("/notify/test") else {}
+        return web.json_response({"code": 0, "message": "done and verified", "evidence": {}, **delivered})
 
     async def stream(request: web.Request) -> web.StreamResponse:
         guard(request)
@@ -143,6 +149,7 @@ def _mount(app: web.Application, made: Stage) -> None:
     app.router.add_get(f"{v1}/services/{{name}}/explain", explain)
     app.router.add_get(f"{v1}/services/{{name}}/readiness", readiness)
     app.router.add_get(f"{v1}/services/{{name}}/upgrade", upgrade)
+    app.router.add_get(f"{v1}/notices", notices)
     app.router.add_get(f"{v1}/events", events)
     app.router.add_get(f"{v1}/events/stream", stream)
     app.router.add_post(f"{v1}/{{rest:.*}}", write)

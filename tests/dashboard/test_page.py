@@ -319,6 +319,24 @@ async def test_every_control_has_a_name_and_headings_are_in_order(browser: Brows
         assert levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in pairwise(levels))
 
 
+async def test_a_way_that_does_not_arrive_is_marked_and_the_log_and_a_test_are_at_hand(browser: Browser, api: Stage) -> None:
+    """Issue 5, item 5: delivery visible."""
+    api.put("normal")
+    one = {"at": shown.at(-60), "key": "k", "service": "core", "kind": "moved", "attempt": 4, "took_s": 0.1}
+    api.notices = {"ways": ["email:ops@example.com", "webhook:hooks"], "waiting": 2, "deliveries": [
+        {**one, "notifier": "email:ops@example.com", "outcome": "given-up", "detail": "550 no such reader"},
+        {**one, "notifier": "webhook:hooks", "outcome": "delivered", "detail": ""},
+    ]}
+    async with tab(browser, api.url, token="t") as page:
+        await expect(page.locator("#notices")).to_have_attribute("title", "does not arrive: email:ops@example.com")
+        await page.click("#notices")
+        for word in ("2 waiting", "given-up (try 4)", "550 no such reader", "core: moved"):
+            await expect(page.locator("dialog")).to_contain_text(word)
+        await page.click("[data-verb=notify-test]")
+        await expect(page.locator(".answer.done")).to_contain_text("taken by every way")
+    assert [path for path, _, _ in api.asked] == ["/api/v1/notify/test"]
+
+
 async def test_an_open_upgrade_shows_the_nine_steps_and_what_the_due_one_misses(browser: Browser, api: Stage) -> None:
     """G-UP."""
     run = {

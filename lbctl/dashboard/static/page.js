@@ -5,6 +5,7 @@ import { remember } from "./chart.js";
 import { depth } from "./depth.js";
 import { h, show } from "./dom.js";
 import { glance, ordered, summary, tone } from "./glance.js";
+import * as notices from "./notices.js";
 import { state } from "./words.js";
 import { span } from "./times.js";
 
@@ -206,13 +207,16 @@ document.addEventListener("keydown", (event) => {
 at("filter").addEventListener("input", draw);
 at("theme").addEventListener("click", nextTheme);
 at("help").addEventListener("click", keys);
-at("token").addEventListener("click", () => askToken(refresh));
+at("notices").addEventListener("click", notices.open);
+at("token").addEventListener("click", () => askToken(() => Promise.all([refresh(), notices.look()])));
 at("dialog").addEventListener("click", (event) => event.target === at("dialog") && close());
 addEventListener("hashchange", fromHash);
 
 theme(THEMES.includes(localStorage.getItem("lbctl-theme")) ? localStorage.getItem("lbctl-theme") : "system");
 fromHash();
 refresh();
+notices.look();
+setInterval(() => document.visibilityState === "visible" && notices.look(), 60000);
 follow(onStep, (live) => {
   page.live = live;
   if (live) refresh();
