@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from lbctl.model.commands import Ack, Adopt, Approve, Code, Command, Failover, Reply, Resume, SwapRoles, Switchover
 from lbctl.model.decision import Desired
 from lbctl.model.looks import Verdict
-from lbctl.model.settings import ServiceSettings
+from lbctl.model.settings import ProbeSettings, ServiceSettings
 from lbctl.model.state import Saved
 from tests.simulation.truth import Look
 
@@ -148,10 +148,9 @@ class Oracle:
         for page in self.settings.monitor.pages:
             bad = self._bad_run(member, page, now)
             last = self._last(member, page, now)
-            gathered = sum(not look.good for look in self._life(member, page, now))
             if not bad or last is None or now - last.ended > 2 * probe.interval_s + probe.timeout_s:
                 continue
-            if (len(bad) >= probe.fall or gathered >= probe.leak) and bad[-1].started - bad[0].started >= probe.min_outage_s - 1e-6:
+            if _is_down(self._life(member, page, now), probe) and bad[-1].started - bad[0].started >= probe.min_outage_s - 1e-6:
                 return bad[0].started
         return None
 
@@ -174,3 +173,16 @@ class Oracle:
         probe = self.settings.member(member).probe
         last = self._last(member, "hastatus", now)
         return last is not None and last.verdict is Verdict.PRIMARY and now - last.ended <= 2 * probe.interval_s + probe.timeout_s
+
+
+def _is_down(looks: list[Look], probe: ProbeSettings) -> bool:
+    """Counted naively: down by `fall` in a row or by the leaky count, up again only by `rise` in a row."""
+    down, bad, good, leak = False, 0, 0, 0
+    for look in looks:
+        bad, good = (0, good + 1) if look.good else (bad + 1, 0)
+        leak = leak + 1 if not look.good else 0 if good >= probe.leak else leak
+        if bad >= probe.fall or (bad and leak >= probe.leak):
+            down = True
+        elif good >= probe.rise:
+            down = False
+    return down
