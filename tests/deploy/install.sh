@@ -9,6 +9,7 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$room/up,workdir=$room/work" "$
 mount -t proc proc "$room/root/proc"
 mount --bind /dev "$room/root/dev"
 mount -t tmpfs none "$room/root/run"
+rm -f "$room"/root/etc/dpkg/dpkg.cfg.d/*          # slim images leave out manuals
 cp "$1" "$room/root/tmp/lbctl.deb"
 cat > "$room/root/tmp/inside" <<'INSIDE'
 set -eu
