@@ -18,6 +18,7 @@ from lbctl.model.events import Around
 from lbctl.model.looks import SILENT, ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
 from lbctl.model.state import State
+from lbctl.policy import pool
 from lbctl.policy.case import Case
 from lbctl.policy.doubt import mass_verdict
 
@@ -114,10 +115,12 @@ class Surroundings:
     def update(self, settings: ServiceSettings, before: State, state: State, now: float) -> None:
         """What a service has come to believe: is its active suspect, down, or has it just moved by itself?"""
         case, counted = Case(settings, state, now), self._services[settings.name]
-        suspect, down = case.suspect(), case.active_down()
-        counted.site = (settings.member(case.active).site or "") if case.active in settings.names else ""
+        suspect, down = _wants(case)
+        sites = {settings.member(member).site or "" for member in case.answering if member in settings.names}
+        counted.site = next(iter(sites)) if len(sites) == 1 and not state.uninitialised else ""
         move, moved_at = state.saved.move, counted.moved_at
-        if state.saved.epoch != before.saved.epoch and move is not None and move.trigger == "auto":
+        shrank = bool(set(before.saved.answering) - set(state.saved.answering)) and settings.kind == "pool"
+        if state.saved.epoch != before.saved.epoch and (shrank or (move is not None and move.trigger == "auto")):
             moved_at = now
             self._moved.append(counted)
         self._wants(counted, suspect=suspect, down=down, moved_at=moved_at)
@@ -208,3 +211,11 @@ class Surroundings:
     def _fails(self, counted: _Counted, name: str) -> bool:
         path = counted.paths.get(name)
         return path is not None and path.watched and not path.good
+
+
+def _wants(case: Case) -> tuple[bool, bool]:
+    """Whether a move of this service may be near, and whether it wants one now; of a pool, that somebody leaves the answer."""
+    if case.settings.kind != "pool":
+        return case.suspect(), case.active_down()
+    known = [case.judged(name) for name in case.answering if name in case.settings.names]
+    return any(page.first_bad is not None and page.down_at is None for page in known), bool(pool.leaving(case))

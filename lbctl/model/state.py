@@ -113,7 +113,8 @@ class Run:
 class Saved:
     """The durable half. `active` None: not yet known (uninitialised). `file_primary` is what the file said when its roles were last taken.
 
-    `answering`: the members that a pool answers with; a failover service answers with its active alone.
+    `answering`: the members that a pool answers with; a failover service answers with its active alone. `unfollowed`: the site of the followed
+    service at which a person moved this one elsewhere; it is not followed there.
     """
 
     service: str
@@ -135,6 +136,7 @@ class Saved:
     move: Move | None = None
     run: Run | None = None
     answering: tuple[str, ...] = ()
+    unfollowed: str = ""
     counter: int = 0
 
 

@@ -1,7 +1,7 @@
 """What to do: pure. Nothing here does I/O, waits or reads a clock.
 
 `health` verdicts over time · `case` the questions a rule may ask · `doubt` reasons not to believe what we see · `gate` the table of safety rules ·
-`failover` and `pool` the automatic part · `operator`, `returns`, `runs`, `reload` what people ask for · `start` what a restart may believe ·
+`failover`, `follow`, `pool` what is automatic · `operator`, `returns`, `runs`, `reload` what people ask for · `start` what a restart may believe ·
 `arming` what ends by time · `conditions`, `explain`, `view` what is said about it · `invariants` what must never be · `budget` how long it all takes.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lbctl.policy import pool, seen
+from lbctl.policy import follow, pool, seen
 from lbctl.policy.case import Case
 from lbctl.policy.turn import Turn
 
@@ -110,7 +110,7 @@ def wake_times(case: Case) -> Iterator[float]:
     yield from (a.expires for a in saved.approvals if not a.denied)
     if saved.moved_at is not None and not case.state.promoted:
         yield saved.moved_at + case.settings.promote_timeout_s
-    if case.around.mass == "wait" and (case.active_down() or pool.stuck(case)):
+    if case.around.mass == "wait" and (case.active_down() or pool.stuck(case) or follow.astray(case)):
         yield case.around.mass_at
     if saved.hold is not None:
         yield saved.hold.since + HELD_LONG_S * (1 + max(0, (now - saved.hold.since) // HELD_LONG_S))

@@ -58,8 +58,10 @@ class Case:
         return self.settings.member(name)
 
     def others(self) -> Iterator[str]:
-        """All members but the active, in order of preference."""
-        return (name for name in self.settings.names if name != self.active)
+        """All members but the active, in order of preference; where a service is followed, those at its site first (G-FS)."""
+        rest = (name for name in self.settings.names if name != self.active)
+        at = self.around.followed_site if self.settings.follows else ""
+        return iter(sorted(rest, key=lambda name: self.member(name).site != at)) if at else rest
 
     def sight(self, name: str) -> MemberSight:
         return self.state.members.get(name, NOBODY_SEEN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lbctl.model.looks import Health, Verdict
-from lbctl.policy import doubt, failover, pool
+from lbctl.policy import doubt, failover, follow, pool
 from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.turn import Turn
@@ -85,6 +85,8 @@ def eligible(case: Case, name: str) -> bool:
 
 
 def _candidate_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    if why := follow.not_possible(case):
+        yield "FollowNotPossible", "", why
     looked = all(case.judged(name).health is not Health.UNKNOWN for name in case.others())
     if looked and not any(eligible(case, name) for name in case.others()):
         yield "NoEligibleStandby", "", "no member could take over now"

@@ -17,7 +17,7 @@ from lbctl.model.events import Around, Event
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
-from lbctl.policy import arming, calm, conditions, failover, moves, operator, pool, pool_start, reload, returns, runs, seen, start
+from lbctl.policy import arming, calm, conditions, failover, follow, moves, operator, pool, pool_start, reload, returns, runs, seen, start
 from lbctl.policy.explain import reason_now
 from lbctl.policy.turn import Turn
 
@@ -58,6 +58,7 @@ def _judge(turn: Turn) -> None:
     arming.watch_rearming(turn)
     returns.watch_resync(turn)
     failover.judge(turn)
+    follow.judge(turn)
 
 
 def _take(turn: Turn, event: Event) -> None:

@@ -47,6 +47,13 @@ class Change:
         return self.moved and self.automatic and not cancelled and self.settings.kind == "failover"
 
     @property
+    def followed(self) -> bool:
+        """The one automatic move of an active that serves: to the site of the service that is followed, never of a Core (G-FS)."""
+        move = self.new.move
+        asked = self.auto_move and move is not None and move is not self.old.move and move.verb == "follow"
+        return asked and bool(self.settings.follows) and not self.settings.monitor.modes
+
+    @property
     def answer_follows(self) -> bool:
         """A pool's answer changed, and nothing but looks is behind it: no person, no start, no first answer."""
         known = bool(self.old.answering) and not self.before.uninitialised and not isinstance(self.event, Started)
@@ -87,7 +94,7 @@ def _gate_of_the_guide(change: Change) -> Iterator[str]:
         return
     monitor = change.settings.monitor
     pages = [change.page(change.old.active, page) for page in monitor.pages]
-    if not any(page.health is Health.DOWN and page.bad_run > 0 for page in pages):
+    if not change.followed and not any(page.health is Health.DOWN and page.bad_run > 0 for page in pages):
         yield f"{change.old.active} lost the traffic without being down"
     judged = change.page(change.new.active, "hastatus" if monitor.modes else monitor.pages[0])
     wanted = {Verdict.STANDBY} if monitor.modes else {Verdict.OK}
@@ -101,7 +108,7 @@ def _gate_of_the_guide(change: Change) -> Iterator[str]:
 
 
 def _min_outage(change: Change) -> Iterator[str]:
-    if not change.auto_move or change.old.active is None:
+    if not change.auto_move or change.old.active is None or change.followed:
         return
     need = change.settings.member(change.old.active).probe.min_outage_s
     firsts = [p.first_bad for page in change.settings.monitor.pages if (p := change.page(change.old.active, page)).first_bad is not None]

@@ -29,6 +29,7 @@ def begin(turn: Turn, target: str, *, trigger: str, verb: str, by: str, reason: 
         moved_at=turn.now,
         approvals=(),
         mass="",
+        unfollowed=turn.around.followed_site if trigger == OPERATOR and turn.settings.follows else saved.unfollowed,
         incident=_incident(saved, source, target, trigger),
         move=Move(trigger, verb, source, target, saved.epoch + 1, turn.now, by, reason, _restore(saved)),
     )

@@ -60,9 +60,14 @@ def frozen(case: Case) -> str:
         return "not-blind"
     if doubt.common_mode(case) is not None:
         return "no-common-mode"
-    if case.around.mass != "open" and case.saved.mass != "released":
+    if case.around.mass != "open" and case.saved.mass != "released" and leaving(case):
         return "within-mass-move"
     return ""
+
+
+def leaving(case: Case) -> frozenset[str]:
+    """Who answers now and would not by the members' health: what a wave of moves is counted by. Coming back is no wave."""
+    return frozenset(case.saved.answering) - frozenset(answer(case))
 
 
 def stuck(case: Case) -> str:
