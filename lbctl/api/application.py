@@ -136,7 +136,7 @@ async def _kept(route: Route, asked: Call) -> Kept:
 def _respond(answered: Answered) -> web.Response:
     if answered.text is not None:
         return web.Response(text=answered.text, status=answered.status, headers=answered.headers)
-    body = json.dumps(answered.body, default=str).encode()
+    body = answered.raw if answered.raw is not None else json.dumps(answered.body, default=str).encode()
     return web.Response(body=body, status=answered.status, content_type="application/json", headers=answered.headers)
 
 

@@ -48,12 +48,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A good answer."""
+    """A good answer: `body` as JSON, `raw` as JSON that is made already, or plain `text`."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
+    raw: bytes | None = None
 
 
 Handler = Callable[[Call], Awaitable[Answered]]

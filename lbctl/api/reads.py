@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from lbctl.api.base import Administration, Controller
@@ -61,21 +62,22 @@ def administration(call: Call) -> Administration:
     return call.world.administration
 
 
-async def listed(call: Call, *, brief: bool) -> list[Shown]:
+async def each(call: Call, *, brief: bool) -> AsyncIterator[Shown]:
     """All services. Looks and answers go on meanwhile: with ten thousand services the list takes longer than a look may wait."""
-    controller, found = call.world.controller, []
+    controller = call.world.controller
     for number, name in enumerate(controller.names):
         if number % TURN == TURN - 1:
             await call.world.clock.sleep(0)
         try:
-            found.append(controller.brief(name) if brief else controller.service(name))
+            shown = controller.brief(name) if brief else controller.service(name)
         except KeyError:
             continue  # a reload has just taken it away
-    return found
+        yield shown
 
 
 async def services(call: Call) -> Answered:
-    return Answered({"services": await listed(call, brief=call.asked(ServicesQuery).brief == "true")})
+    parts = [json.dumps(shown, default=str) async for shown in each(call, brief=call.asked(ServicesQuery).brief == "true")]
+    return Answered(None, raw=f'{{"services": [{", ".join(parts)}]}}'.encode())
 
 
 async def service(call: Call) -> Answered:
@@ -119,7 +121,7 @@ async def events(call: Call) -> Answered:
 
 
 async def approvals(call: Call) -> Answered:
-    found = [{"service": shown["name"], **entry} for shown in await listed(call, brief=True) for entry in shown["approvals"]]
+    found = [{"service": shown["name"], **entry} async for shown in each(call, brief=True) for entry in shown["approvals"]]
     return Answered({"approvals": found})
 
 

@@ -173,7 +173,7 @@ def _bound(call: Call, service: str) -> dict[str, Any]:
 async def _approval(call: Call) -> tuple[str, str]:
     """The service that this approval belongs to; 404 for one that is gone, answered, or was never asked."""
     ident = call.path["id"]
-    waiting = [(str(shown["name"]), str(entry["id"])) for shown in await reads.listed(call, brief=True) for entry in shown["approvals"]]
+    waiting = [(str(shown["name"]), str(entry["id"])) async for shown in reads.each(call, brief=True) for entry in shown["approvals"]]
     for service, known in waiting:
         if known == ident:
             return service, ident
