@@ -23,6 +23,8 @@ _PAUSE_S, _PAUSE_MAX_S = 0.1, 5.0
 _STEADY_S = 60.0
 """A loop that ran so long had recovered: its next pause is the first again."""
 
+_CANCEL_AGAIN_S = 1.0
+
 Fault = Callable[[str, Exception], None]
 
 
@@ -109,11 +111,14 @@ class Supervisor:
         return [heart.name for heart in self._hearts.values() if heart.critical and heart.late]
 
     async def stop(self) -> None:
-        """Cancels everything and waits for it, also for what was begun meanwhile."""
+        """Cancels everything and waits for it, also for what was begun meanwhile.
+
+        Asked again every second: `asyncio.wait_for` of Python 3.11, on which the mail library builds, can drop a cancellation.
+        """
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=_CANCEL_AGAIN_S)
         self._hearts.clear()
 
     def _keep(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
