@@ -295,6 +295,7 @@ class App:
     async def _apply(self, new: Config, by: str, *, allow_switch: bool) -> Reply:
         """All or nothing: the zones first, because new names need them; taken back where a service refuses."""
         old = self.config
+        ways = wiring.notifiers_of(new.notify, self.clock)
         await self._serve(new)
         made: dict[tuple[str, str], Actuator] = {}
         charges = [self._charge(new, name, made) for name in new.services]
@@ -302,6 +303,8 @@ class App:
             await self._serve(old)
             return await self.controller.reload(charges, allow_switch=allow_switch, by=by)
         self.config, self._made = new, made
+        if new.notify != old.notify:
+            self.notices.replace(ways)
         if self.dns is not None:
             kept = (one.settings["name"] for built in new.services.values() for one in built.actuators if one.kind == "authoritative")
             self.dns.register.retain(kept)

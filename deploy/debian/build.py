@@ -103,7 +103,7 @@ def copy_papers(root: Path, libraries: list[str]) -> None:
         write(root / "lib/systemd/system" / unit, (SOURCE / "deploy/systemd" / unit).read_text())
     doc = root / "usr/share/doc/lbctl"
     examples = [*(SOURCE / "configs").glob("*.yaml"), *(SOURCE / "deploy/systemd").glob("*.conf"), *(SOURCE / "deploy/prometheus").glob("*.yml"),
-                SOURCE / "deploy/grafana/lbctl.json"]
+                SOURCE / "deploy/grafana/lbctl.json", SOURCE / "deploy/snmp/LBCTL-MIB.txt"]
     for file in examples:
         write(doc / "examples" / file.name, file.read_text())
     for file in (SOURCE / "deploy/runbooks").glob("*.md"):

@@ -60,6 +60,7 @@ class NoticeQueue:
         self._clock = clock
         self._settings = settings or QueueSettings()
         self._lanes = [_Lane(notifier, self) for notifier in notifiers]
+        self._replaced = asyncio.Event()
         self._keys: OrderedDict[str, float] = OrderedDict()
         self._log: deque[Delivery] = deque(maxlen=LOG_MAX)
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -93,9 +94,21 @@ class NoticeQueue:
 
     async def run(self) -> None:
         """Delivers for ever, one task a way."""
-        async with asyncio.TaskGroup() as group:
-            for lane in self._lanes:
-                group.create_task(lane.run(), name=f"notify {lane.notifier.id}")
+        while True:
+            self._replaced.clear()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(lane.run(), name=f"notify {lane.notifier.id}") for lane in self._lanes]
+                await self._replaced.wait()
+                for task in tasks:
+                    task.cancel()
+
+    def replace(self, notifiers: Sequence[Notifier]) -> None:
+        """Other ways from now on. What still waits for one that stays (by its id) goes on waiting; a try under way is made again."""
+        waiting = {lane.notifier.id: lane.notices for lane in self._lanes}
+        self._lanes = [_Lane(notifier, self) for notifier in notifiers]
+        for lane in self._lanes:
+            lane.notices.extend(waiting.get(lane.notifier.id, ()))
+        self._replaced.set()
 
     async def test(self, by: str) -> list[Delivery]:
         """A test notice through every way at once and past the waiting ones; one try each, with its outcome."""

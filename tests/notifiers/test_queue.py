@@ -201,6 +201,26 @@ def test_a_test_notice_goes_past_the_waiting_ones_and_its_outcome_is_told() -> N
     virtual.run(story())
 
 
+def test_other_ways_after_a_reload_take_over_what_waits_and_forget_what_is_gone() -> None:
+    async def story() -> None:
+        clock = LoopClock()
+        stays, goes = Way(clock, "stays", [DeliveryFailed("down")] * 9), Way(clock, "goes", [DeliveryFailed("down")] * 9)
+        queue = NoticeQueue([stays, goes], clock)
+        queue.offer(now())
+        await served(queue, 5)
+        assert queue.waiting == 2
+        again, new = Way(clock, "stays"), Way(clock, "new")
+        running = asyncio.create_task(queue.run())
+        await asyncio.sleep(0)
+        queue.replace([again, new])
+        await asyncio.sleep(1)
+        queue.offer(now(key="another"))
+        await asyncio.sleep(1)
+        running.cancel()
+        assert [len(way.got) for way in (again, new)] == [2, 1] and queue.ids == ("stays", "new") and not queue.waiting
+    virtual.run(story())
+
+
 async def test_real_ways_deliver_through_the_queue_and_the_log_tells_it() -> None:
     clock = SystemClock()
     async with mail_server() as mail, web_server() as hook:

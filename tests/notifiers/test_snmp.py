@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ import pytest
 from lbctl.clock import SystemClock
 from lbctl.notifiers import ber
 from lbctl.notifiers.base import DeliveryFailed
-from lbctl.notifiers.snmp import Settings, Snmp, localized
+from lbctl.notifiers.snmp import NUMBER, Settings, Snmp, localized
 from tests.notifiers.sinks import notice
 
 ENGINE = "80007ed904746573742d6c6263746c"
@@ -91,6 +92,16 @@ async def test_a_v3_trap_passes_the_receivers_authentication_and_privacy(tmp_pat
     async with snmptrapd(tmp_path, user, f"authUser log lbctl {'priv' if private else 'auth'}") as (port, log):
         text = await received(Snmp(Settings(host="127.0.0.1", port=port, version="3", **settings), SystemClock()), log)  # type: ignore[arg-type]
     assert '.1.3.6.1.4.1.32473.1.1.1.0 = STRING: "core"' in text, text
+
+
+def test_the_mib_numbers_what_a_trap_carries() -> None:
+    text = (Path(__file__).parents[2] / "deploy" / "snmp" / "LBCTL-MIB.txt").read_text()
+    objects = {int(number): name for name, number in re.findall(r"^lbctl(\w+) OBJECT-TYPE.*?lbctlObjects (\d+)", text, re.MULTILINE | re.DOTALL)}
+    assert [objects[number].lower() for number in range(1, 9)] == ["service", "kind", "severity", "what", "why", "do", "undo", "at"]
+    told = re.findall(r"^lbctl(\w+) NOTIFICATION-TYPE.*?lbctlNotifications (\d+)", text, re.MULTILINE | re.DOTALL)
+    traps = {name.lower(): int(number) for name, number in told}
+    assert traps == {str(severity): number for severity, number in NUMBER.items()}
+    assert f"enterprises {Settings(host='x').enterprise} 1" in text
 
 
 def test_the_localized_key_is_the_one_of_the_rfc() -> None:
