@@ -21,7 +21,7 @@ ROUTINE = frozenset({"look", "applied", "read-back", "converged", "verified", "a
 
 STAGES = {"applied": "written", "read-back": "seen from outside"}
 _COLOURS = {"moved": BAD, "cancelled": BAD, "would-failover": ATTENTION, "uninitialised": BAD, "promoted": GOOD}
-PAGE = 1000
+PAGE, PAGES = 1000, 20
 
 
 @verb
@@ -32,13 +32,27 @@ def history(options: Globals, service: str | None, last: int) -> None:
     client = Client(options)
     if service:
         client.get("services", service)
-    found = client.get("events", service=service, newest="true", limit=PAGE)["events"]
+    found = _back(client, service, last)
     decisions = [event for event in found if is_decision(event)][-last:]
     stages = timings(found)
     for event in decisions:
         if event["kind"] == "moved":
             event["stages"] = stages.get((event["service"], event["epoch"]), {})
     emit(options, {"events": decisions}, told(decisions) or ["nothing has been decided yet"])
+
+
+def _back(client: Client, service: str | None, last: int) -> list[dict[str, Any]]:
+    """The newest lines, and further back until they hold `last` decisions, at most `PAGES` pages."""
+    found: list[dict[str, Any]] = client.get("events", service=service, newest="true", limit=PAGE)["events"]
+    position = found[0]["seq"] - 1 if found else 0
+    for _ in range(PAGES):
+        if position <= 0 or sum(map(is_decision, found)) >= last:
+            break
+        start = max(position - PAGE, 0)
+        older = client.get("events", service=service, since=start, limit=PAGE)["events"]
+        found = [event for event in older if event["seq"] <= position] + found
+        position = start
+    return found
 
 
 def is_decision(event: Event) -> bool:

@@ -37,6 +37,14 @@ def test_history_tells_decisions_with_evidence_and_stages(terminal: Terminal) ->
     assert "Resume: refused  by otto" in text and "SetHold" not in text and "shows epoch" not in text
 
 
+def test_history_goes_back_past_what_is_only_evidence(terminal: Terminal) -> None:
+    failover(terminal)
+    for _ in range(2500):
+        write(terminal, "look", "core-b status: ok")
+    told = terminal.type("history", "core").stdout
+    assert "traffic of core moves" in told and told.count("Resume: refused") == 1
+
+
 def test_history_of_nothing_says_so(terminal: Terminal) -> None:
     assert terminal.type("history").stdout == "nothing has been decided yet\n"
     assert terminal.type("history", "sentri").exit_code == 2
