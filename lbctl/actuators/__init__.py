@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lbctl.actuators import authoritative, haproxy, rfc2136, vip
+from lbctl.actuators import authoritative, haproxy, rfc2136, vip, vip_agents
 from lbctl.actuators import exec as command
 from lbctl.actuators.base import Actuator
 from lbctl.clock import Clock
@@ -44,10 +44,15 @@ class Kind:
     make: Callable[[Any, Surroundings], Actuator]
 
 
+def _vip(settings: vip.Settings, around: Surroundings) -> Actuator:
+    """Held by the agents of the members' hosts, where there are any; else by this host."""
+    return vip_agents.VipAgents(settings, around.clock) if settings.agents else vip.Vip(settings, around.clock, around.memory)
+
+
 ACTUATORS: Mapping[str, Kind] = {
     "authoritative": Kind(authoritative.Settings, lambda settings, around: authoritative.Authoritative(settings, around.embedded)),
     "rfc2136": Kind(rfc2136.Settings, lambda settings, around: rfc2136.Rfc2136(settings)),
-    "vip": Kind(vip.Settings, lambda settings, around: vip.make(settings, around.clock, around.memory)),
+    "vip": Kind(vip.Settings, _vip),
     "haproxy": Kind(haproxy.Settings, lambda settings, around: haproxy.Haproxy(settings, around.memory)),
     "exec": Kind(command.Settings, lambda settings, around: command.Exec(settings, around.memory)),
 }

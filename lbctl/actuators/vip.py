@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbctl.actuators.base import Actual, Actuator, Place, wanted
+from lbctl.actuators.base import Actual, Place, wanted
 from lbctl.actuators.fence import Fence, file_of
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError
@@ -96,8 +96,3 @@ class Vip:
 def identity(settings: Settings) -> str:
     """`vip:203.0.113.9`."""
     return f"vip:{settings.address.split('/')[0]}" + (f"/{settings.view}" if settings.view else "")
-
-
-def make(settings: Settings, clock: Clock, memory: Path | None) -> Actuator:
-    """The form that the settings ask for."""
-    return Vip(settings, clock, memory)

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "deny": ("approvals", "No to a proposed move."),
     "readiness": ("readiness", "Would the standby take over, and every best practice."),
     "upgrade": ("upgrade", "The guide's nine steps: plan, start, next, status, abort."),
+    "agent": ("agent", "Hold a virtual address on this host."),
     "plan": ("plan", "What a reload would change and publish; changes nothing."),
     "reload": ("plan", "Validate, plan, apply the configuration."),
     "cluster": ("cluster", "The controllers, and who decides what."),

@@ -162,7 +162,7 @@ def within(name: str, zone: str) -> bool:
 
 
 def commands(context: Context, name: str, service: Service) -> Complaints:
-    """`exec` runs a program by its path; `haproxy` maps members that exist."""
+    """`exec` runs a program by its path; `haproxy` and the agents of `vip` are of members that exist, and every member's host has its agent."""
     members = [member.name for member in service.members]
     for number, actuator in enumerate(service.actuators):
         path = ("services", name, "actuators", number, actuator.kind)
@@ -170,9 +170,15 @@ def commands(context: Context, name: str, service: Service) -> Complaints:
             program = getattr(actuator.settings, key)[0]
             if not program.startswith("/"):
                 yield Complaint((*path, key), f"{program!r} is not an absolute path", "no shell and no PATH is searched")
-        for member in actuator.settings.servers if actuator.kind == "haproxy" else ():
+        key = {"haproxy": "servers", "vip": "agents"}.get(actuator.kind, "")
+        named = getattr(actuator.settings, key) if key else ()
+        for member in named:
             if member not in members:
-                yield Complaint((*path, "servers", member), f"there is no member {member}", suggestion(member, members))
+                yield Complaint((*path, key, member), f"there is no member {member}", suggestion(member, members))
+        if key == "agents" and named and (missing := [member for member in members if member not in named]):
+            yield Complaint((*path, key), f"no agent is named for {', '.join(missing)}", "every host that may hold the address needs one")
+        if key == "agents" and named and service.kind == "pool":
+            yield Complaint((*path, key), "a pool has no one active member whose host could hold the address", "leave `agents` out")
 
 
 CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, kinds, patterns, means, views, zones, commands)

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from lbctl.config.blocks import Model, OneKind
-from lbctl.config.quantities import DnsName, DnsServer, InterfaceAddress, Name, OneOrMore, Port, PositiveDuration, Text, Ttl, one_or_more
+from lbctl.config.quantities import (
+    DnsName,
+    DnsServer,
+    Endpoint,
+    InterfaceAddress,
+    Name,
+    OneOrMore,
+    Port,
+    PositiveDuration,
+    Text,
+    Ttl,
+    endpoint,
+    one_or_more,
+)
 
 
 class Tsig(Model):
@@ -57,6 +70,9 @@ class Rfc2136(Model):
     """Which of the members' views of `address` is published."""
 
 
+AgentAt = Annotated[Endpoint, PlainValidator(lambda text: endpoint(text, 9654)), WithJsonSchema({"type": "string", "examples": ["10.0.0.1:9654"]})]
+
+
 class Vip(Model):
     """An address that moves between hosts."""
 
@@ -67,9 +83,28 @@ class Vip(Model):
     lease: Annotated[PositiveDuration, Field(ge=1.0, le=3600.0)] = 3.0
     """The kernel takes the address away so long after the last sign of life of whoever holds it; whole seconds."""
     forward: Annotated[tuple[Port, ...], BeforeValidator(one_or_more, json_schema_input_type=int | list[int])] = ()
-    """TCP ports that the holder passes on to the active member (nftables)."""
+    """TCP ports that the holder passes on to the active member (nftables); not with `agents`."""
+    agents: dict[Name, AgentAt] = Field(default_factory=dict)
+    """Member -> its host's `lbctl agent`: the active member's host holds the address. Without: this host holds it."""
+    cert_file: Text | None = None
+    """With `agents`: the certificate that this controller shows them, PEM."""
+    key_file: Text | None = None
+    """Its private key, PEM."""
+    ca_file: Text | None = None
+    """The authority of all of their certificates, PEM."""
     view: Name | Literal[""] = ""
     """Which of the members' views of `address` is passed on to."""
+
+    @model_validator(mode="after")
+    def _agents_prove_themselves(self) -> Vip:
+        files = (self.cert_file, self.key_file, self.ca_file)
+        if self.agents and None in files:
+            raise ValueError("`agents` need `cert_file`, `key_file` and `ca_file`")
+        if self.agents and self.forward:
+            raise ValueError("`forward` is for a host that is no member's own: not with `agents`")
+        if not self.agents and files != (None, None, None):
+            raise ValueError("certificates are for `agents`")
+        return self
 
 
 class Haproxy(Model):

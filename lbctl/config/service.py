@@ -118,5 +118,7 @@ def _actuator(context: Context, actuator: Actuator) -> BuiltActuator:
         value = getattr(settings, key)
         if key == "tsig":
             value = value and TsigConfig(value.name, value.algorithm, context.path(value.secret_file))
+        elif key.endswith("_file"):
+            value = value and context.path(value)
         fields[{"ttl": "ttl_s", "timeout": "timeout_s", "lease": "lease_s"}.get(key, key)] = value
     return BuiltActuator(actuator.kind, actuator_id(actuator.kind, settings), str(fields.get("view", "")), fields)

@@ -60,7 +60,7 @@ def command_on(directory: Path, **more: Any) -> command.Settings:
 def make_on(host: Host, settings: vip.Settings, memory: Path | None) -> Actuator:
     """A `vip` whose sockets belong to that host."""
     with host.inside():
-        made: Any = vip.make(settings, SystemClock(), memory)
+        made: Any = vip.Vip(settings, SystemClock(), memory)
         made._holder._opened()
         actuator: Actuator = made
         return actuator
