@@ -32,6 +32,10 @@ def _each(config: Config, *, kind: str = "failover", cores: bool = False) -> Ite
 
 def two_layers(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
     """The outer layer leaves the inner one its time (H12)."""
+    for name, service in config.services.items():
+        if service.monitor.kind == "site" and service.monitor.inner_failover_s is None:
+            yield Finding(Severity.WARNING, "two-layers", name, "does not know how long its sites need for their own failover",
+                          f"services.{name}.monitor.site.inner_failover: what `lbctl check` says at the site, plus the promotion")
     for row in rows:
         for layers in row.layers:
             if not layers.holds:

@@ -1,7 +1,7 @@
 """Ways to look at a member: one file a kind, listed in `PROBES`.
 
-`base` what a kind promises · `core`, `http`, `tcp` the kinds · `asking`, `exchange`, `route`, `wire`, `reply`, `tls`, `names`, `engine` how they look
-· `tripwire` the hint between looks · `describe` a look in words.
+`base` what a kind promises · `core`, `http`, `tcp`, `site` the kinds · `asking`, `exchange`, `route`, `wire`, `reply`, `tls`, `names`, `engine` how
+they look · `tripwire` the hint between looks · `describe` a look in words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lbctl.probes import core, http, tcp
+from lbctl.probes import core, http, site, tcp
 from lbctl.probes.base import Probe
 from lbctl.probes.engine import Engine
 
@@ -28,5 +28,6 @@ class Kind:
 PROBES: Mapping[str, Kind] = {
     "core": Kind(core.Settings, core.CoreProbe, core.CoreProbe.pages, core.CoreProbe.modes),
     "http": Kind(http.Settings, http.HttpProbe, http.HttpProbe.pages, http.HttpProbe.modes),
+    "site": Kind(site.Settings, site.make, site.SiteProbe.pages, site.SiteProbe.modes),
     "tcp": Kind(tcp.Settings, tcp.TcpProbe, tcp.TcpProbe.pages, tcp.TcpProbe.modes),
 }

@@ -10,9 +10,10 @@ it ends (H20), at most once in `PEEK_EVERY_S`. Its outcome never changes the ver
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TypeAlias
 
 from lbctl.model.looks import ProbeResult, Reason, Verdict
@@ -155,14 +156,15 @@ class Looking:
         return seconds + 0.5 - stamped
 
 
-def http_request(target: Target, path: str) -> bytes:
+def http_request(target: Target, path: str, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """The whole request for a page: asks for no compression, no cached copy, and for the connection's end unless it is to be kept."""
     port = "" if target.port == {"http": 80, "https": 443}.get(target.scheme) else f":{target.port}"
     host = f"[{target.host}]" if ":" in target.host else target.host
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     fate = "keep-alive" if target.connection == "keep" else "close"
     return (
         f"GET {target.path + path or '/'} HTTP/1.1\r\nHost: {host}{port}\r\nUser-Agent: lbctl\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
-        f"Cache-Control: no-cache\r\nConnection: {fate}\r\n\r\n"
+        f"Cache-Control: no-cache\r\n{more}Connection: {fate}\r\n\r\n"
     ).encode("ascii")
 
 

@@ -92,13 +92,7 @@ def test_a_monitor_takes_what_may_be_written_of_it(tmp_path: Path, kind: str) ->
 def test_every_kind_can_be_written() -> None:
     assert set(NOTIFIERS) == set(Notify.model_fields)
     assert set(ACTUATORS) == set(Actuator.model_fields)
-    assert set(PROBES) <= set(Monitor.model_fields)
-
-
-@pytest.mark.parametrize("kind", sorted(set(Monitor.model_fields) - set(PROBES)))
-def test_a_monitor_that_this_build_has_not_is_said(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(ConfigError, match="not available in this build"):
-        built(tmp_path, monitor=MONITOR[kind])
+    assert set(PROBES) == set(Monitor.model_fields)
 
 
 def test_an_actuator_is_available_where_the_dictionary_has_it() -> None:
