@@ -1,8 +1,8 @@
 """The embedded DNS server as an actuator: writes into the process's own zone, reads like a client.
 
-A write costs no network and is served at once; it is never half done. The read-back asks over UDP every address that the server listens on
-(loopback for a wildcard), or, where secondaries answer for the zone, those, and compares their serial too: what counts is what a client
-would get (H40, H50).
+A write costs no network, stands in the copy on disk before it is served, and is never half done. The read-back asks over UDP every address that the
+server listens on (loopback for a wildcard), or, where secondaries answer for the zone, those, and compares their serial too: what counts is what a
+client would get (H40, H50).
 """
 
 from __future__ import annotations
@@ -42,10 +42,11 @@ class Authoritative:
         self._server = server
 
     async def apply(self, desired: Desired) -> None:
-        """Answer first, then disk: returns when the answer is served; the copy follows."""
+        """Disk first, then answer: what a client is told survives us (H25)."""
         addresses = wanted(desired, self.view)
         if not addresses:
             raise ActuatorError("empty", f"{self._settings.name}: an empty answer is never published", temporary=False)
+        await self._server.register.remember(self._settings.name, addresses, desired.epoch)
         self._server.register.publish(self._settings.name, addresses, desired.epoch)
         self.cap_ttl(desired.ttl_cap_s)
 

@@ -2,8 +2,8 @@
 
 When the state is lost, this is what clients were told; when both are lost, the server says SERVFAIL rather than guess.
 
-Writing is *after* answering and in a thread. Each change appends one line and is fsynced, so a change costs the same among one name and among
-ten thousand; a burst is one write. Every line has a digest: a last line that was cut is dropped (the answer before it holds), any other broken
+It is written in a thread, before the answer that it says is served. Each change appends one line and is fsynced, so a change costs the same
+among one name and among ten thousand; a burst is one write. Every line has a digest: a last line that was cut is dropped (the answer before it holds), any other broken
 line condemns the file. It is written anew, whole (new file, fsync, rename, fsync of the directory), at the start, after a failed write, and when
 it has grown beyond what it says.
 
@@ -118,7 +118,7 @@ def _write(path: Path, flags: int, data: bytes) -> None:
 
 
 class CopyWriter:
-    """Writes behind the answers. `content` tells, of some names or of all (None), what is to be said. `problem`: why the last write failed."""
+    """Writes in the background. `content` tells, of some names or of all (None), what is to be said. `problem`: why the last write failed."""
 
     def __init__(self, path: Path, content: Callable[[frozenset[str] | None], LastAnswers]) -> None:
         self.problem = ""

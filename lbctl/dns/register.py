@@ -1,6 +1,7 @@
 """What is published: which names belong to services, what each answers, at which epoch, and the copy of it on disk.
 
-Answer first, then disk: a new answer is served at once and the copy follows (`dns.copyfile`). An older epoch is refused, also one older
+Disk first, then answer: `remember` writes the copy (`dns.copyfile`) before `publish` serves what it says. Were it the other way round, a client could
+be told of a move that a process killed at that instant would take back at its next start (H25). An older epoch is refused, also one older
 than what the copy says, so that a controller with an old memory cannot turn clients back (H27, H41). Beside each name stands
 `_lbctl.NAME TXT "epoch=N"`, so that whoever asks over the wire, here or at a secondary, reads which decision he sees.
 """
@@ -30,6 +31,7 @@ class Register:
         self._names = {name: answer for name, answer in last.names.items() if answer is not None}
         self._serials = dict(last.serials)
         self._declared: dict[str, int] = {}
+        self._coming: dict[str, LastAnswer] = {}
         self._copy = CopyWriter(settings.copy_path, self._last_answers)
         self.configure(settings.zones)
 
@@ -63,18 +65,32 @@ class Register:
         """The TTL that a declared name is published with."""
         return self._declared[canonical(name)]
 
+    async def remember(self, name: str, addresses: Iterable[str], epoch: int) -> None:
+        """Writes down what is about to be published; raises as `publish`. A disk that refuses keeps no client from being told (`copy_problem`)."""
+        new = self._answer(canonical(name), addresses, epoch)
+        if new != self._names.get(canonical(name)):
+            self._coming[canonical(name)] = new
+            self._copy.soon(canonical(name))
+            await self._copy.written()
+
     def publish(self, name: str, addresses: Iterable[str], epoch: int) -> None:
         """Serves `addresses` for a declared name from now on. `Superseded` where a newer epoch is published; ValueError for no address at all."""
         name = canonical(name)
+        new = self._answer(name, addresses, epoch)
+        remembered = self._coming.pop(name, None)
+        if new != self._names.get(name):
+            self._names[name] = new
+            self._show(name)
+            if remembered != new:
+                self._copy.soon(name)
+
+    def _answer(self, name: str, addresses: Iterable[str], epoch: int) -> LastAnswer:
         new, last = LastAnswer(tuple(sorted(set(addresses))), self._declared[name], epoch), self._names.get(name)
         if last and last.epoch > epoch:
             raise Superseded(f"{name} is published at epoch {last.epoch}, newer than {epoch}", found_epoch=last.epoch)
         if not new.addresses:
             raise ValueError(f"{name}: an answer without an address is never published")
-        if new != last:
-            self._names[name] = new
-            self._show(name)
-            self._copy.soon(name)
+        return new
 
     def cap_ttl(self, name: str, cap_s: float | None) -> None:
         """Shortens the TTL of direct answers for `name` (None: as configured again). No serial, no copy, no effect where secondaries answer too."""
@@ -158,9 +174,10 @@ class Register:
             if changed is None or not copyfile.SERIALS_AHEAD // 2 < left <= copyfile.SERIALS_AHEAD:
                 serials[zone.settings.name] = zone.serial + copyfile.SERIALS_AHEAD & 0xFFFFFFFF
         self._serials.update(serials)
+        names = {**self._names, **self._coming}
         if changed is None:
-            return LastAnswers(dict(self._names), dict(self._serials))
-        return LastAnswers({name: self._names.get(name) for name in changed}, serials)
+            return LastAnswers(names, dict(self._serials))
+        return LastAnswers({name: names.get(name) for name in changed}, serials)
 
 
 def canonical(name: str) -> str:

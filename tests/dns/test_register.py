@@ -138,3 +138,15 @@ async def test_a_broken_copy_is_named_and_not_believed(tmp_path: Path) -> None:
     made = register(tmp_path)
     assert "damaged" in made.problem
     assert rcode(made) == wire.SERVFAIL
+
+
+async def test_what_is_remembered_stands_on_the_disk_before_it_is_served(tmp_path: Path) -> None:
+    """H25: a client is never told of a move that a process killed at that instant would take back."""
+    first = register(tmp_path)
+    await first.remember(NAME, ["192.0.2.10"], 1)
+    assert first.published(NAME) is None
+    killed = register(tmp_path).published(NAME)
+    assert killed is not None and (killed.addresses, killed.epoch) == (("192.0.2.10",), 1)
+    first.publish(NAME, ["192.0.2.10"], 1)
+    assert rcode(first) == wire.NOERROR
+    await first.close()
