@@ -2,10 +2,10 @@
 
 When the state is lost, this is what clients were told; when both are lost, the server says SERVFAIL rather than guess.
 
-It is written in a thread, before the answer that it says is served. Each change appends one line and is fsynced, so a change costs the same
-among one name and among ten thousand; a burst is one write. Every line has a digest: a last line that was cut is dropped (the answer before it holds), any other broken
-line condemns the file. It is written anew, whole (new file, fsync, rename, fsync of the directory), at the start, after a failed write, and when
-it has grown beyond what it says.
+It is written in a thread, before the answer that it says is served. Each change appends one line and is fsynced, so a change costs the same among
+one name and among ten thousand; a burst is one write. Every line has a digest: a last line that was cut is dropped (the answer before it holds), any
+other broken line condemns the file. It is written anew, whole (new file, fsync, rename, fsync of the directory), at the start, after a failed write,
+and when it has grown beyond what it says.
 
 The file also holds back each zone's serial: one far ahead of those handed out, from which a start goes on, so that a serial never goes back
 even when the last writes were lost with the machine.
