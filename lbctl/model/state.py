@@ -166,7 +166,8 @@ class MemberSight:
     """What the looks of this life have shown of one member. Times are steady seconds.
 
     `returned_at`: the first good look after it was away; `standby_seen`: last time it said Standby; `primary_since`: the first look of its
-    present run of Primary; `unserving_since`: since when every look at its status page failed, so that nobody writes there;
+    present run of Primary; `strayed`: last time it said Primary beside a serving active, which voids every sync before;
+    `unserving_since`: since when every look at its status page failed, so that nobody writes there;
     `sync_*`: its last known good sync, `sync_unknown` why none is known.
     """
 
@@ -174,6 +175,7 @@ class MemberSight:
     returned_at: float | None = None
     standby_seen: float | None = None
     primary_since: float | None = None
+    strayed: float | None = None
     unserving_since: float | None = None
     sync_from: str = ""
     sync_started: float | None = None
@@ -203,6 +205,7 @@ class State:
     `rounds` / `looked`: clean rounds so far, and whom this round has seen. `judged_from`: looks started before this count for nothing.
     `asked`: the outage (`down_at`) for which a confirming look was asked of a member. `versions`: software versions where known.
     `noted`: what was already told, so that it is told once.
+    `began`: when this life began; the time an active has to become Primary counts from the later of that and the move.
     `driving`: the open run that somebody asked for in this life; after a restart a run waits until it is asked for again.
     """
 
@@ -211,6 +214,7 @@ class State:
     members: Mapping[str, MemberSight] = field(default_factory=dict)
     actuators: Mapping[str, ActuatorSight] = field(default_factory=dict)
     started: bool = False
+    began: float | None = None
     uninitialised: str = ""
     adopting: str = ""
     shown: Mapping[str, str] = field(default_factory=dict)

@@ -22,12 +22,15 @@ WARN_BEFORE_S = 900.0
 HELD_LONG_S = 8 * 3600.0
 """A hold older than this is told again every hour."""
 
+HOUR_S = 3600.0
+
 
 def run_timers(turn: Turn) -> None:
     """Everything that ends by itself."""
     _maintenance(turn)
     _lockout(turn)
     _approvals(turn)
+    _hold(turn)
 
 
 def _maintenance(turn: Turn) -> None:
@@ -71,6 +74,18 @@ def _approvals(turn: Turn) -> None:
         turn.note("approval-expired", f"nobody answered {approval.id} (move to {approval.to})", member=approval.to)
 
 
+def _hold(turn: Turn) -> None:
+    """A hold that nobody lifts is told again every hour; its first time is an alert like any other."""
+    hold = turn.saved.hold
+    hours = 0 if hold is None else int((turn.now - hold.since - HELD_LONG_S) // HOUR_S)
+    if hold is None or hours < 1 or (key := f"!held:{hold.since}:{hours}") in turn.state.noted:
+        return
+    first = "HeldLong:" not in turn.state.noted
+    turn.set(noted=frozenset(k for k in turn.state.noted if not k.startswith("!held:")) | {key})
+    if not first:
+        turn.note("HeldLong", f"held by {hold.by} for more than {8 + hours} hours: {hold.reason}")
+
+
 def watch_rearming(turn: Turn) -> None:
     """Counts clean rounds after a maintenance, and arms after enough of them."""
     if not turn.saved.rearming or turn.case.in_maintenance() or not seen.round_over(turn.case):
@@ -108,9 +123,9 @@ def wake_times(case: Case) -> Iterator[float]:
     if saved.lockout_until is not None and case.state.up_since is not None:
         yield max(saved.lockout_until, case.state.up_since + STEADY_S)
     yield from (a.expires for a in saved.approvals if not a.denied)
-    if saved.moved_at is not None and not case.state.promoted:
-        yield saved.moved_at + case.settings.promote_timeout_s
+    if (promote_by := case.promote_by()) is not None and promote_by > now:
+        yield promote_by
     if case.around.mass == "wait" and (case.active_down() or pool.stuck(case) or follow.astray(case)):
         yield case.around.mass_at
     if saved.hold is not None:
-        yield saved.hold.since + HELD_LONG_S * (1 + max(0, (now - saved.hold.since) // HELD_LONG_S))
+        yield saved.hold.since + HELD_LONG_S + HOUR_S * max(0, (now - saved.hold.since - HELD_LONG_S) // HOUR_S + 1)

@@ -121,6 +121,11 @@ class Case:
         page = self.judged(self.active)
         return page.down_at is not None and self.fresh(self.active, self.decisive(self.active))
 
+    def promote_by(self) -> float | None:
+        """When somebody is told that the active has not become Primary; None once it has. A start begins the time anew (SEMANTICS section 1)."""
+        since = max((t for t in (self.saved.moved_at, self.state.began) if t is not None), default=None)
+        return None if self.state.promoted or not self.active or since is None else since + self.settings.promote_timeout_s
+
     def suspect(self) -> bool:
         """The active's decisive page has failed and has not been good since."""
         return bool(self.active) and self.judged(self.active).first_bad is not None

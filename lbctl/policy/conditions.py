@@ -67,8 +67,8 @@ def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
 
 
 def _active_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
-    moved = case.saved.moved_at
-    if not case.state.promoted and moved is not None and case.now - moved >= case.settings.promote_timeout_s:
+    promote_by = case.promote_by()
+    if promote_by is not None and case.now >= promote_by:
         yield "TrafficOnUnpromoted", case.active, f"{case.active} has the traffic and has not become Primary"
     primary = case.saved.primary
     if case.active != primary and primary in case.saved.latched and case.primary(primary):
@@ -122,6 +122,11 @@ def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
         yield "RolesSwappedOutside", swapped[0], f"{swapped[0]} says Primary and {case.active} Standby: roles were swapped on the servers"
 
 
+def _judged(case: Case) -> bool:
+    """Somebody who answers has been looked at often enough since counting began anew; a stall must not keep that from ever being said."""
+    return any(case.judged(name).health is not Health.UNKNOWN or case.judged(name).voided for name in case.answering)
+
+
 def _people_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     saved = case.saved
     for approval in saved.approvals:
@@ -130,7 +135,7 @@ def _people_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     span = saved.maintenance
     if span is not None and case.in_maintenance() and span.until - case.now <= WARN_BEFORE_S:
         yield "MaintenanceEnding", "", f"maintenance by {span.by} ends in 15 minutes or less"
-    if saved.rearming and not case.in_maintenance() and unclean(case):
+    if saved.rearming and not case.in_maintenance() and _judged(case) and unclean(case):
         yield "NotArmed", "", f"not armed: {unclean(case)}"
     if saved.hold is not None and case.now - saved.hold.since >= HELD_LONG_S:
         yield "HeldLong", "", f"held by {saved.hold.by} for more than 8 hours: {saved.hold.reason}"

@@ -108,8 +108,9 @@ def restarted(turn: Turn) -> None:
         return
     if run.step == "move" and turn.case.active != run.target:
         run = replace(run, step="promote")
-    turn.save(run=replace(run, doing="", failed="" if run.kind == "promote" else "the controller was restarted: ask for it again"))
-    if run.kind == "promote":
+    goes_on = run.kind == "promote" and run.target == turn.case.active and not turn.state.uninitialised
+    turn.save(run=replace(run, doing="", failed="" if goes_on else "the controller was restarted: ask for it again"))
+    if goes_on:
         turn.set(driving=run.id)
 
 
@@ -155,6 +156,18 @@ def _close(turn: Turn, how: str) -> None:
     turn.save(run=None)
     turn.set(driving="")
     turn.note("run-closed", f"{run.kind} is {how}", by=run.by, run=run.id)
+
+
+def turning(case: Case) -> bool:
+    """The roles of two Cores are being turned: a move of traffic now would meet them half-way."""
+    return case.saved.run is not None and case.saved.run.kind in DRIVEN
+
+
+def overtaken(turn: Turn) -> None:
+    """An operator moves traffic: what was being done for the old active is over. An upgrade stays open until its last step or `abort`."""
+    run = turn.saved.run
+    if run is not None and run.kind != "upgrade":
+        _close(turn, f"overtaken after {run.step} by a move of traffic")
 
 
 def abort(turn: Turn, command: Abort) -> None:

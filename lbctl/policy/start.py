@@ -26,19 +26,47 @@ ANYBODY = "*"
 def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem: str) -> State:
     """The state before the first event. `problem` tells why nothing could be remembered."""
     fresh = Saved(settings.name, primary=settings.primary, file_primary=settings.primary)
+    gone = saved.active if saved is not None else None
+    saved = None if saved is None else _of_members(settings, saved)
     sights = {actuator: ActuatorSight() for actuator in settings.actuators}
     answering = {saved.active, *saved.answering} if saved is not None and settings.kind == "pool" else {saved.active} if saved is not None else set()
     known = not answering.isdisjoint(settings.names)
     why = (
-        "" if known else (problem or ("no state is remembered" if saved is None or saved.active is None else f"{saved.active} is no member any more"))
+        "" if known else (problem or (f"{gone} is no member any more" if gone else "no state is remembered"))
     )
     return State(saved or fresh, revision=revision, actuators=sights, uninitialised=why)
+
+
+def _of_members(settings: ServiceSettings, saved: Saved) -> Saved:
+    """What is remembered of members that the file still has: a file may change while nobody runs, and then nobody refuses it.
+
+    Without its active, the memory is worth its epoch and what people asked for. A primary that nobody has heard of is latched, as at a start.
+    """
+    names = frozenset(settings.names)
+    if not names.isdisjoint(saved.answering) and settings.kind == "pool":
+        return saved
+    if saved.active is not None and saved.active not in names:
+        kept = replace(saved, active=None, latched=frozenset(), needs_resync=frozenset(), move=None, run=None, incident=None, approvals=())
+        return kept if kept.primary in names else replace(kept, primary=settings.primary, file_primary=settings.primary, syncs_from={})
+    run, move = saved.run, saved.move
+    if run is not None and not {run.source, run.target} - {""} <= names:
+        run = None
+    if move is not None and not {move.restore.active, move.target} <= names:
+        move = None
+    approvals = tuple(a for a in saved.approvals if a.to in names)
+    saved = replace(saved, latched=saved.latched & names, needs_resync=saved.needs_resync & names, run=run, move=move, approvals=approvals)
+    if saved.active is None or saved.primary in names:
+        return saved
+    lost = frozenset({settings.primary} - {saved.active})
+    stale = lost if settings.monitor.modes else frozenset()
+    return replace(saved, primary=settings.primary, file_primary=settings.primary, syncs_from={}, latched=saved.latched | lost,
+                   needs_resync=saved.needs_resync | stale)
 
 
 def started(turn: Turn, event: Started) -> None:
     """The first event of a life."""
     shown = {s.actuator: text_of(s) for s in event.shown}
-    turn.set(started=True, shown=shown, promoted=not turn.case.modes, up_since=None)
+    turn.set(started=True, began=turn.now, shown=shown, promoted=not turn.case.modes, up_since=None)
     if turn.state.uninitialised:
         _without_memory(turn, event.shown)
     else:
@@ -154,6 +182,7 @@ def adopt(turn: Turn, member: str, *, by: str, epoch: int) -> None:
         move=None,
         incident=None,
         approvals=(),
+        run=None if saved.run is not None and saved.run.kind == "promote" else saved.run,
     )
     turn.set(uninitialised="", adopting="", rounds=0, looked=frozenset(), promoted=not case.modes, never_promoted=False, up_since=None)
     turn.state = replace(turn.state, asked={})

@@ -1,0 +1,71 @@
+"""Start and restart (SEMANTICS section 6): what a file that changed meanwhile leaves of the memory, and what a new life may not say or do at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lbctl.model import commands as ask
+from lbctl.model.state import Saved
+from tests.policy.stage import Stage, pair
+
+
+def _remembered(**more: object) -> Saved:
+    return replace(Saved("core", epoch=3, active="x", primary="x", file_primary="x"), **more)  # type: ignore[arg-type]
+
+
+def test_an_active_that_the_file_has_no_more_is_learnt_anew_from_what_is_published() -> None:
+    """H28: a member was renamed while nobody ran; what is published decides, after clean rounds, and the epoch goes on."""
+    stage = Stage(saved=_remembered(primary="a", latched=frozenset("a"), needs_resync=frozenset("a")))
+    assert stage.view["state"] == "uninitialised" and "x is no member any more" in stage.view["uninitialised"]
+    stage.rounds(5, a="ok/primary", b="503/standby")
+    assert (stage.active, stage.state.saved.epoch, stage.state.saved.latched) == ("a", 4, frozenset())
+
+
+def test_a_primary_that_nobody_has_heard_of_is_latched_beside_a_remembered_active() -> None:
+    """G-LB4: renaming the failed primary in the file does not make it a candidate."""
+    stage = Stage(saved=_remembered(active="b", latched=frozenset("x"), needs_resync=frozenset("x")), shown="b")
+    stage.rounds(5, a="503/standby", b="ok/primary")
+    assert (stage.view["state"], stage.view["primary"], stage.state.saved.latched, stage.state.saved.needs_resync) == (
+        "failed-over", "a", frozenset("a"), frozenset("a")
+    )
+    stage.rounds(6, a="503/standby", b="fail")
+    assert stage.active == "b"
+
+
+def test_a_latched_member_that_is_gone_is_forgotten() -> None:
+    stage = Stage(saved=_remembered(active="a", primary="a", file_primary="a", latched=frozenset("x")))
+    stage.normal()
+    assert stage.view["state"] == "normal" and stage.state.saved.latched == frozenset()
+
+
+def test_the_time_to_become_primary_begins_anew_with_a_start() -> None:
+    """SEMANTICS 1: a restart long after a move pages nobody; an active that does not become Primary afterwards does (H11)."""
+    stage = Stage().failed_over()
+    stage.rounds(4, a="fail", b="ok/primary")
+    stage.wait(3600)
+    stage.notes.clear()
+    stage.restart("b")
+    assert not stage.told("TrafficOnUnpromoted")
+    stage.rounds(2, a="fail", b="503/standby")
+    stage.wait(901)
+    assert stage.told("TrafficOnUnpromoted")
+
+
+def test_a_member_that_never_moved_is_watched_for_its_promotion_after_a_start() -> None:
+    stage = Stage()
+    stage.wait(901)
+    assert stage.told("TrafficOnUnpromoted")
+
+
+def test_no_core_is_promoted_while_the_active_is_not_known() -> None:
+    """A promotion that was under way goes on after a restart only where the memory holds; an adoption ends it."""
+    driven = tuple(replace(m, driven=True) for m in pair().members)
+    stage = Stage(replace(pair(), promote="drive", members=driven)).failed_over()
+    run = stage.state.saved.run
+    assert run is not None and run.kind == "promote"
+    stage.restart("b")
+    assert stage.state.driving == run.id
+    stage.restart("strange")
+    assert stage.view["state"] == "uninitialised" and not stage.state.driving
+    stage.ask(ask.Adopt(service="core", by="ann", reason="b it is", member="b", shown=stage.last_shown))
+    assert stage.state.saved.run is None and stage.active == "b"
