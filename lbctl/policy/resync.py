@@ -21,13 +21,13 @@ def proven(case: Case, name: str) -> bool:
     sight, quiet = case.sight(name), case.sight(case.active).unserving_since
     if sight.sync_started is None or sight.sync_from != case.active or quiet is None:
         return False
-    return sight.sync_started > quiet and read_standby_since_return(case, name)
+    return sight.sync_started > max(quiet, sight.strayed or quiet) and read_standby_since_return(case, name)
 
 
 def proven_for_swap(case: Case, name: str) -> bool:
     """For `swap-roles` the active keeps serving, so a sync from it that started after the member's return is enough."""
     sight = case.sight(name)
-    back = max((t for t in (sight.returned_at, case.saved.moved_at) if t is not None), default=None)
+    back = max((t for t in (sight.returned_at, case.saved.moved_at, sight.strayed) if t is not None), default=None)
     if sight.sync_started is None or sight.sync_from != case.active or back is None:
         return False
     return sight.sync_started > back and read_standby_since_return(case, name)

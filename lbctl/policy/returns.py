@@ -7,12 +7,15 @@ What is missing is answered by name, never guessed around.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lbctl.model.commands import Code, Command
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Run
 from lbctl.policy import doubt, resync
 from lbctl.policy.case import STATUS, Case
 from lbctl.policy.gate import told
+from lbctl.policy.seen import put
 from lbctl.policy.turn import Turn
 
 
@@ -137,7 +140,7 @@ def unlatch_missing(case: Case, member: str, *, attested: bool) -> RuleResult | 
     """What `ack --member` lacks. The primary's latch is the Manual Resume itself and has its own ways back."""
     if member == case.saved.primary:
         return _lack("not-latched", f"{member} is the primary", f"`lbctl resume {case.settings.name}` or `lbctl swap-roles {case.settings.name}`")
-    if member not in case.saved.latched:
+    if member not in case.saved.latched | case.saved.needs_resync:
         return None
     if not (case.says_standby_up(member) if case.modes else case.up(member)):
         return _lack("candidate-standby", _pages(case, member), f"{member} reads Standby steadily")
@@ -151,6 +154,10 @@ def watch_resync(turn: Turn) -> None:
     case = turn.case
     if not case.modes or not case.active:
         return
+    for name in case.saved.latched | case.saved.needs_resync:
+        if resync.voided(case, name):
+            turn.set(members=put(turn.state.members, name, replace(case.sight(name), strayed=turn.now)))
+    case = turn.case
     clean = frozenset(name for name in case.saved.needs_resync if resync.proven(case, name))
     dirty = frozenset(name for name in case.saved.latched - case.saved.needs_resync if resync.voided(case, name))
     if not clean and not dirty:

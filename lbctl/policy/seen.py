@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from lbctl.model.looks import Health, ProbeResult, Verdict
+from lbctl.model.looks import SILENT, Health, ProbeResult, Verdict
 from lbctl.model.state import MemberSight, PageSight, State
 from lbctl.policy import doubt, health
 from lbctl.policy.case import HASTATUS, STATUS, Case
@@ -32,6 +32,10 @@ def observe(turn: Turn, look: ProbeResult) -> None:
     counted = case.on(_with(case, look))
     if doubt.blind(counted):
         _while_blind(turn, look)
+        return
+    if turn.state.blind_since is not None and look.reason in SILENT:
+        turn.set(blind_since=None, judged_from=turn.now)
+        _mark_void(turn, look, "blind")
         return
     turn.state = replace(counted.state, blind_since=None)
     _follow_active(turn, look, case)
@@ -67,7 +71,8 @@ def _modes(case: Case, sight: MemberSight, look: ProbeResult) -> MemberSight:
 def _mark_void(turn: Turn, look: ProbeResult, why: str) -> None:
     sight = turn.case.sight(look.member)
     page = health.void(sight.pages.get(look.page, PageSight()), why)
-    turn.set(members=put(turn.state.members, look.member, replace(sight, pages=put(sight.pages, look.page, page))), never_promoted=False)
+    watched = turn.state.never_promoted and look.member != turn.case.active
+    turn.set(members=put(turn.state.members, look.member, replace(sight, pages=put(sight.pages, look.page, page))), never_promoted=watched)
 
 
 def _while_blind(turn: Turn, look: ProbeResult) -> None:
