@@ -27,13 +27,14 @@ from lbctl.controller.reconciler import Pace, Pool, Reconciler
 from lbctl.controller.startup import published
 from lbctl.controller.supervisor import Heart, Supervisor
 from lbctl.controller.tools import ClosedEyes, Eyes, Tools
-from lbctl.model.commands import Adopt, Code, Command, Reply
+from lbctl.model.commands import Adopt, Approve, Code, Command, Reply
 from lbctl.model.decision import Step
 from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
 from lbctl.model.state import Saved
 from lbctl.policy.case import Case
+from lbctl.policy.seconds import goes_by_what_is_published
 from lbctl.policy.view import brief
 from lbctl.stores.base import Store
 
@@ -160,7 +161,7 @@ class Controller:
     async def submit(self, command: Command) -> Reply:
         """Through the service's inbox and gate. A move is answered when it is seen everywhere, at the latest after `verify_s`."""
         loop = self._loops[command.service]
-        if isinstance(command, Adopt):
+        if isinstance(command, Adopt | Approve) and goes_by_what_is_published(loop.state.saved, command):
             charge = self._charges[command.service]
             command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
         reply = await loop.ask(command)

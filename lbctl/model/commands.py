@@ -130,9 +130,10 @@ class Ack(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(Command):
-    """A human's yes to one proposed move; re-checked at execution (H10)."""
+    """A human's yes to one proposed move; re-checked at execution (H10). The controller fills in `shown` where it is the second yes to an `adopt`."""
 
     approval: str
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,10 +138,11 @@ def what_if(case: Case) -> dict[str, Any]:
     if not case.active or case.settings.kind == "pool":
         return {"moves_to": None, "text": "the answer follows the members' health"}
     failed = case.on(_failed(case))
-    for name in case.others():
-        rows = gate.failing(failed, name) - {"active-down", "candidate-confirmed"}
+    lacking = {name: gate.failing(failed, name) - {"active-down", "candidate-confirmed"} for name in case.others()}
+    for name, rows in lacking.items():
         if not rows:
             return {"moves_to": name, "text": f"traffic would move to {name}"}
+    for name, rows in lacking.items():
         if not rows - gate.ASKABLE:
             return {"moves_to": name, "asks": sorted(rows), "text": f"an approval would be asked for {name} ({', '.join(sorted(rows))})"}
     name, rows = best_candidate(failed)

@@ -22,9 +22,15 @@ def judge(turn: Turn) -> None:
     for name in turn.case.others():
         if gate.confirming_look_due(turn.case, name):
             _ask_for_look(turn, name)
-    for name in tuple(turn.case.others()):
+    for name in _in_turn(turn.case):
         if _consider(turn, name):
             return
+
+
+def _in_turn(case: Case) -> tuple[str, ...]:
+    """The candidates in order of preference; who needs an approval does not keep traffic from one who may be taken without."""
+    others = tuple(case.others())
+    return tuple(sorted(others, key=lambda name: gate.failing(case, name) == {"no-approval-needed"})) if len(others) > 1 else others
 
 
 def _incident(turn: Turn) -> None:

@@ -69,7 +69,8 @@ def _epoch_rises(change: Change) -> Iterator[str]:
     if change.moved and change.new.epoch <= change.old.epoch:
         yield "traffic moved without a new epoch"
     stayed = change.new.active == change.old.active and change.new.primary == change.old.primary
-    excused = change.settings.kind == "pool" or isinstance(change.event, ask.Adopt | Reloaded | Started)
+    second_yes = isinstance(change.event, ask.Approve) and change.new.move is None
+    excused = change.settings.kind == "pool" or second_yes or isinstance(change.event, ask.Adopt | Reloaded | Started)
     if change.new.epoch > change.old.epoch and stayed and not excused:
         yield "a new epoch without a move"
 
@@ -151,7 +152,8 @@ def _doubts_were_heard(change: Change) -> Iterator[str]:
     claim = [n for n in change.settings.names if n not in change.old.latched and _says_primary(change, n)]
     trusted = change.new.move is not None and change.new.move.trigger == "adopt"
     if len(claim) > 1 or (trusted and claim != [change.new.active]):
-        strangers = [n for n in claim if n != change.old.active and change.settings.member(n).syncs_from not in (None, change.old.active)]
+        sources = {n: change.old.syncs_from.get(n, change.settings.member(n).syncs_from) for n in claim}
+        strangers = [n for n in claim if n != change.old.active and sources[n] not in (None, change.old.active)]
         if len(claim) - len(strangers) > 1:
             yield f"moved by itself while {' and '.join(claim)} say Primary"
 

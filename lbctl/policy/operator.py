@@ -84,10 +84,10 @@ def _failover(turn: Turn, command: ask.Failover) -> None:
         turn.answer(Code.USAGE, text)
     elif command.to == turn.case.active:
         turn.refuse("already-active", f"{command.to} has the traffic already")
-    elif turn.case.run_open() and "not-held" not in command.accept:
+    elif runs.turning(turn.case) and "not-held" not in command.accept:
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it, or --force --accept not-held")
     elif not _blocked(turn, gate.operator_rows(turn.case, command.to), command.accept if command.force else frozenset()):
-        turn.save(run=None)
+        runs.overtaken(turn)
         _go(turn, command.to, "failover", command)
         runs.promote(turn, command.to, command.by)
 
@@ -124,7 +124,7 @@ def _resume(turn: Turn, command: ask.Resume) -> None:
     missing = returns.missing(turn.case, drive=command.drive, attested=command.attest_synced)
     if missing is not None:
         turn.refuse(missing.rule, f"resume refused by {missing.rule}: {missing.evidence}; opened by {missing.opens}", rules=_told([missing]))
-    elif command.drive and not returns.by_hand(turn.case, command.attest_synced):
+    elif command.drive and not (returns.by_hand(turn.case, command.attest_synced) or returns.never_promoted(turn.case)):
         returns.drive(turn, "resume", turn.case.active, turn.saved.primary, command.drive, command)
     else:
         _go(turn, turn.saved.primary, "resume", command)
@@ -146,6 +146,9 @@ def _maintenance_on(turn: Turn, command: ask.MaintenanceOn) -> None:
     if _bad_end(turn, since, command.until):
         return
     planned = since > turn.now
+    if planned and turn.case.in_maintenance():
+        turn.refuse("not-in-maintenance", f"{turn.settings.name} is in maintenance: extend it, or end it before the next one is planned")
+        return
     turn.save(maintenance=Maintenance(command.by, command.reason, since, command.until), rearming=turn.saved.rearming and planned)
     text = f"maintenance of {turn.settings.name} {'is planned' if planned else 'is on'}: {command.reason}"
     turn.note("maintenance-on", text, by=command.by, since=since, until=command.until)
@@ -257,13 +260,17 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
         return
     if approval.command is not None:
         turn.save(approvals=tuple(a for a in turn.saved.approvals if a.id != approval.id))
-        _handle(turn, seconds.revive(turn, approval, command.by))
+        _handle(turn, seconds.revive(turn, approval, command))
+        return
+    if runs.turning(turn.case):
+        turn.refuse("not-held", "a run is open on the Cores: finish or abort it first")
         return
     if _blocked(turn, gate.operator_rows(turn.case, approval.to), frozenset()):
         return
     if seconds.wanted(turn, command) and not approval.first_yes:
         seconds.keep_first_yes(turn, approval, command.by)
         return
+    runs.overtaken(turn)
     _go(turn, approval.to, "approved", command)
     runs.promote(turn, approval.to, command.by)
 
@@ -271,7 +278,10 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
 def _deny(turn: Turn, command: ask.Deny) -> None:
     approval = _find(turn, command.approval)
     if approval is not None:
-        failover.deny(turn, approval, command.by)
+        if approval.command is None:
+            failover.deny(turn, approval, command.by)
+        else:
+            turn.save(approvals=tuple(a for a in turn.saved.approvals if a.id != approval.id))
         turn.note("denied", f"{approval.id} is denied: traffic stays on {turn.case.active}", by=command.by, member=approval.to)
         turn.answer(Code.DONE, f"{approval.id} is denied for this incident")
 

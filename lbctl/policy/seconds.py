@@ -11,7 +11,7 @@ from typing import Any
 
 from lbctl.model import commands as ask
 from lbctl.model.commands import Code, Command
-from lbctl.model.state import Approval
+from lbctl.model.state import Approval, Saved
 from lbctl.policy.turn import Turn
 
 KINDS: dict[str, type[Command]] = {
@@ -67,14 +67,23 @@ def same_person(turn: Turn, approval: Approval, by: str) -> bool:
     return True
 
 
-def revive(turn: Turn, approval: Approval, by: str) -> Command:
+def goes_by_what_is_published(saved: Saved, command: Command) -> bool:
+    """An `adopt`, or the second person's yes to one: the actuators are read before it is judged."""
+    if not isinstance(command, ask.Approve):
+        return isinstance(command, ask.Adopt)
+    return any(a.id == command.approval and a.command is not None and a.command["verb"] == "adopt" for a in saved.approvals)
+
+
+def revive(turn: Turn, approval: Approval, command: ask.Approve) -> Command:
     """The first one's command, in the name of both."""
     assert approval.command is not None, "only a command that waits can be revived"
     kept = dict(approval.command)
     kind = KINDS[kept.pop("verb")]
     if "accept" in kept:
         kept["accept"] = frozenset(kept["accept"])
-    return kind(service=turn.settings.name, by=f"{approval.first_yes} and {by}", **kept)
+    if kind is ask.Adopt:
+        kept["shown"] = command.shown
+    return kind(service=turn.settings.name, by=f"{approval.first_yes} and {command.by}", **kept)
 
 
 def keep_first_yes(turn: Turn, approval: Approval, by: str) -> None:

@@ -137,7 +137,7 @@ def _member(case: Case, name: str) -> dict[str, Any]:
     ends = next((p.last.not_after for p in sight.pages.values() if p.last is not None and p.last.not_after is not None), None)
     return {
         **_glance(case, name),
-        "promoted": name == saved.active and case.state.promoted,
+        "promoted": not case.modes or (name == saved.active and case.state.promoted),
         "detail": last.detail if last is not None else "no look yet",
         "decisive": case.decisive(name),
         "address": {view: list(texts) for view, texts in case.member(name).address.items()},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lbctl.model import commands as ask
-from lbctl.model.commands import Code
+from lbctl.model.commands import Code, Shown
 from lbctl.policy.seconds import KINDS, verb_of
 from tests.policy.stage import Stage, chain, pair
 
@@ -58,3 +60,21 @@ def test_every_word_of_the_list_means_a_command(verb: str) -> None:
     made = {"failover": ask.Failover(service="s", by="a", to="b"), "failover --force": ask.Failover(service="s", by="a", to="b", force=True)}
     plain = made.get(verb) or KINDS[verb](service="s", by="a", **({"approval": "x"} if verb == "approve" else {}))
     assert verb_of(plain) == verb
+
+
+def test_the_second_yes_to_an_adopt_goes_by_what_is_published_then() -> None:
+    """H39: the actuators are read again when somebody else says yes; accepting what was known already is no broken promise."""
+    stage = Stage(replace(pair(), second_person=frozenset({"adopt"})), shown="strange")
+    waiting = stage.ask(ask.Adopt(service="core", by="ann", reason="a it is", shown=stage.last_shown)).evidence["approval"]
+    shown = (Shown("x", ("a",), epoch=1),)
+    reply = stage.ask(ask.Approve(service="core", by="bob", approval=waiting, shown=shown))
+    assert (reply.code, stage.active, stage.state.uninitialised) == (Code.DONE, "a", "")
+
+
+def test_a_denied_command_is_forgotten() -> None:
+    """It belongs to no incident whose end would take it away."""
+    stage = Stage(replace(pair(), second_person=frozenset({"release"}))).normal()
+    for _ in range(3):
+        waiting = stage.ask(ask.Release(service="core", by="ann")).evidence["approval"]
+        assert stage.ask(ask.Deny(service="core", by="bob", approval=waiting)).code is Code.DONE
+    assert stage.state.saved.approvals == ()

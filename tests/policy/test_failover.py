@@ -1,0 +1,58 @@
+"""Whom the automatic part takes, and whom it asks for (SEMANTICS section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from lbctl.model import commands as ask
+from lbctl.model.commands import Code
+from lbctl.model.settings import Role
+from tests.policy.stage import Stage, member, pair
+
+WHO: Any = {"service": "core", "by": "ann", "reason": "story"}
+
+
+def _three() -> Stage:
+    members = (member("a", Role.PRIMARY), member("b", syncs_from="a", manual_approval=True), member("c", syncs_from="a"))
+    stage = Stage(replace(pair(), members=members))
+    stage.rounds(4, a="ok/primary", b="503/standby", c="503/standby")
+    return stage
+
+
+def test_a_candidate_that_needs_an_approval_does_not_keep_traffic_from_one_that_does_not() -> None:
+    """G-LB3: C meets every row, though B is preferred."""
+    stage = _three()
+    assert stage.why["if_active_failed"]["moves_to"] == "c"
+    stage.rounds(4, a="fail", b="503/standby", c="503/standby")
+    assert stage.active == "c" and not stage.view["approvals"]
+
+
+def test_an_approval_is_asked_for_where_nobody_may_be_taken_without() -> None:
+    """H10."""
+    stage = _three()
+    stage.rounds(4, a="fail", b="503/standby", c="fail")
+    (approval,) = stage.view["approvals"]
+    assert stage.active == "a" and approval["to"] == "b"
+
+
+def test_an_operator_moves_traffic_during_an_upgrade() -> None:
+    """SEMANTICS 3: `not-held` is no row for a failover; the upgrade stays open until its last step or `abort` (section 7)."""
+    stage = Stage().normal()
+    stage.ask(ask.UpgradeStart(**WHO))
+    stage.rounds(5, a="fail", b="503/standby")
+    assert stage.active == "a"
+    assert stage.ask(ask.Failover(to="b", **WHO)).code is Code.ACCEPTED
+    assert stage.active == "b" and stage.state.saved.run is not None
+
+
+def test_looks_begun_while_blind_count_for_nothing_though_they_end_later() -> None:
+    """H3: the path is back, and what still times out says nothing about the member."""
+    stage = Stage().normal()
+    stage.rounds(3, a="fail", b="fail")
+    assert stage.view["state"] == "blind"
+    stage.around = replace(stage.around, proofs=3, watched=3)
+    stage.round(every=0.1, a="fail")
+    assert stage.view["members"][0]["monitors"]["status"]["failed_in_a_row"] == 0
+    stage.rounds(3, a="ok/primary", b="503/standby")
+    assert stage.view["state"] == "normal"
