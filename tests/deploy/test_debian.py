@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def test_the_same_input_gives_the_same_package(tmp_path: Path) -> None:
     packages = []
     for name in ("one", "two"):
         command = [sys.executable, str(DEBIAN / "build.py"), str(tmp_path / name)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        environ = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environ)
         assert done.returncode == 0, done.stderr
         packages.append(Path(done.stdout.strip()).read_bytes())
     assert packages[0] == packages[1]
