@@ -61,6 +61,7 @@ class Direct(Protocol):
         ...
 
 
+@runtime_checkable
 class Cached(Protocol):
     """An actuator whose answers live on in caches: before a planned move its TTL is lowered, afterwards put back (SEMANTICS section 8)."""
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from lbctl.actuators.base import Actual, Place, wanted
-from lbctl.actuators.fence import Fence, file_of
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
+from lbctl.net.fence import Fence, file_of
 
 OUTPUT_BYTES = 64 << 10
 SUPERSEDED = 4

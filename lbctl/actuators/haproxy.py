@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbctl.actuators.base import Actual, Place, wanted
-from lbctl.actuators.fence import Fence, file_of
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
+from lbctl.net.fence import Fence, file_of
 
 LIMIT_S = 3.0
 REPLY_BYTES = 1 << 20

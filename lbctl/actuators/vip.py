@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lbctl.actuators.base import Actual, Place, wanted
-from lbctl.actuators.fence import Fence, file_of
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError
 from lbctl.model.decision import Desired
+from lbctl.net.fence import Fence, file_of
 from lbctl.net.forward import Forward
 from lbctl.net.holder import Holder
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import structlog
 
-from lbctl.actuators.fence import Fence, file_of
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
+from lbctl.net.fence import Fence, file_of
 from lbctl.net.holder import Holder
 from lbctl.net.talk import Peer
 

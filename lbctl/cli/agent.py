@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import ssl
 from pathlib import Path
 
@@ -13,17 +14,26 @@ from lbctl import logs
 from lbctl.agent.server import Settings, run
 from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
-from lbctl.config.quantities import endpoint
 from lbctl.net.talk import PORT, Files
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _endpoints(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    return tuple(_endpoint(text) for text in texts)
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    """`IP`, `IP:port`, `[IPv6]:port`. Not the configuration's own: that takes half a second to import, and this process starts when it is urgent."""
+    found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::(\d{1,5}))?|([0-9.]+)(?::(\d{1,5}))?|([0-9a-fA-F:.]+)", text)
     try:
-        return tuple(endpoint(text, PORT) for text in texts)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+        six, six_port, four, four_port, bare = found.groups() if found else ("",) * 5
+        host, port = str(ipaddress.ip_address(six or four or bare)), int(six_port or four_port or PORT)
+        if port > 65535:
+            raise ValueError
+    except ValueError:
+        raise click.BadParameter(f"{text}: expected ADDRESS, ADDRESS:PORT or [IPv6]:PORT") from None
+    return host, port
 
 
 def _addresses(_context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

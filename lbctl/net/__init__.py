@@ -1,5 +1,6 @@
 """An address on an interface of this host: given, watched, announced, and gone by itself when nobody keeps it.
 
 `packets` bytes on the wire, pure · `wire` the raw socket · `netlink` the kernel's table of addresses · `holder` the life of one address ·
-`forward` what this host passes on to somebody else (nftables) · `record` what was held for whom, over a restart.
+`forward` what this host passes on to somebody else (nftables) · `fence` which decision was carried out last, over a restart ·
+`talk` what controllers and agents say to each other, over TLS.
 """

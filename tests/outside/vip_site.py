@@ -1,0 +1,167 @@
+"""Two Cores on hosts of their own, `lbctl run` on a third, and a client that asks the virtual address every few milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.netns import Host, Network
+
+V4, PORT, PAGES = "10.77.0.99", 8443, 8080
+PATIENCE_S = 40.0
+CORE = """
+import asyncio, sys
+address, name, mode = sys.argv[1:]
+async def page(reader, writer):
+    line = (await reader.readuntil(b"\\r\\n\\r\\n")).split(b" ")[1]
+    status, body = 200, b"MOBILEIRON-STATUS: OK (Mode: " + mode.encode() + b")"
+    if b"hastatus" not in line:
+        status, body = (200, b"MOBILEIRON-STATUS: OK") if mode == "Primary" else (503, b"")
+    writer.write(b"HTTP/1.1 %d X\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n%b" % (status, len(body), body))
+    writer.close()
+async def who(reader, writer):
+    writer.write(name.encode())
+    writer.close()
+async def main():
+    servers = [await asyncio.start_server(page, address, PAGES), await asyncio.start_server(who, "0.0.0.0", PORT)]
+    print("ready", flush=True)
+    await asyncio.sleep(36000)
+asyncio.run(main())
+""".replace("PAGES", str(PAGES)).replace("PORT", str(PORT))
+CLIENT = """
+import socket, sys, time
+last, began = None, time.monotonic()
+while True:
+    made = socket.socket()
+    made.settimeout(0.05)
+    try:
+        made.connect((sys.argv[1], int(sys.argv[2])))
+        seen = made.recv(1).decode() or "-"
+    except OSError:
+        seen = "-"
+    made.close()
+    now = time.monotonic() - began
+    if seen != last:
+        print(f"{now:.4f} {seen}", flush=True)
+        last = seen
+    time.sleep(0.002)
+"""
+
+
+class Core:
+    """A member: its pages, and a port that tells which one it is."""
+
+    def __init__(self, host: Host, name: str, mode: str) -> None:
+        self.host, self.name = host, name
+        self.process = subprocess.Popen(host.command(sys.executable, "-c", CORE, host.ip4, name, mode), stdout=subprocess.PIPE, text=True)
+
+    def ready(self) -> None:
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "ready\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+class Controller:
+    """`lbctl run` on a host."""
+
+    def __init__(self, host: Host, directory: Path, vip: dict[str, Any], cores: list[Core], fall: int = 2) -> None:
+        self.host, self.file = host, directory / f"{host.name}.yaml"
+        members = [{"name": core.name, "role": "primary" if core.name == "a" else "secondary", "address": core.host.ip4,
+                    "url": f"http://{core.host.ip4}:{PAGES}"} for core in cores]
+        members[1]["syncs_from"] = "a"
+        probe = {"profile": "fast", "interval": "200ms", "fast_interval": "20ms", "timeout": "200ms", "fall": fall}
+        self.file.write_text(yaml.safe_dump({
+            "controller": {"name": "test", "state": str(self.file.with_suffix(".db"))}, "api": {"socket": None, "listen": []},
+            "safety": {"stall_limit": "100ms"},
+            "services": {"core": {"probe": probe, "members": members, "actuators": [{"vip": {"address": f"{V4}/32", "interface": "eth0", **vip}}]}},
+        }))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.host.command(sys.executable, "-m", "lbctl.cli", "-c", str(self.file), "run"), stdout=log, stderr=log)
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(PATIENCE_S)
+            self.process = None
+
+    @property
+    def log(self) -> Path:
+        return self.file.with_suffix(".log")
+
+
+class Client:
+    """Asks the address all the time; `seen` are its changes: (seconds, who answered, `-` for nobody)."""
+
+    def __init__(self, host: Host, directory: Path) -> None:
+        self._file = directory / "client.txt"
+        with self._file.open("wb") as out:
+            self.process = subprocess.Popen(host.command(sys.executable, "-c", CLIENT, V4, str(PORT)), stdout=out)
+
+    @property
+    def seen(self) -> list[tuple[float, str]]:
+        lines = self._file.read_text().splitlines()
+        return [(float(line.split()[0]), line.split()[1]) for line in lines if len(line.split()) == 2]
+
+    @property
+    def last(self) -> str:
+        return self.seen[-1][1] if self.seen else "-"
+
+    def gap_s(self) -> float:
+        """From the last answer of a to the first of b."""
+        found = self.seen
+        first = next(at for at, who in found if who == "b")
+        return first - max((at for at, who in found if who != "a" and at < first and at > min(t for t, w in found if w == "a")), default=first)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class VipSite:
+    """Everything, ended by its pid."""
+
+    def __init__(self, net: Network, directory: Path) -> None:
+        self.net, self.directory = net, directory
+        self.gate = net.host("gate")
+        self.hosts = [net.host("a"), net.host("b")]
+        self.cores = [Core(self.hosts[0], "a", "Primary"), Core(self.hosts[1], "b", "Standby")]
+        self.client = Client(net.host("client"), directory)
+        self.controllers: list[Controller] = []
+        for core in self.cores:
+            core.ready()
+
+    def controller(self, host: Host, **vip: Any) -> Controller:
+        self.controllers.append(Controller(host, self.directory, vip, self.cores))
+        return self.controllers[-1]
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not holds():
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            logs = "\n".join(one.log.read_text()[-3000:] for one in self.controllers if one.log.exists())
+            pytest.fail(f"{what}; the client saw {self.client.seen}\n{logs}")
+
+    def close(self) -> None:
+        self.client.close()
+        for controller in self.controllers:
+            controller.end()
+        for core in self.cores:
+            core.kill()
