@@ -163,7 +163,9 @@ def test_every_practice_says_what_it_is_for() -> None:
 def test_every_sample_configuration_passes_its_own_audit_g_sc(tmp_path: Path, name: str) -> None:
     (tmp_path / "ca").mkdir()
     (tmp_path / "ca" / "ca.pem").write_text("x")
-    result = checked(CONFIGS / name, {"LBCTL_DEMO_DIR": str(tmp_path)})
+    for file in ("vip.crt", "vip.key", "vip-ca.crt"):
+        (tmp_path / file).write_text("x")
+    result = checked(CONFIGS / name, {"LBCTL_DEMO_DIR": str(tmp_path), "CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert result.code is Code.DONE, [str(problem) for problem in result.problems]
 
 
