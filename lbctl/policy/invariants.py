@@ -147,7 +147,7 @@ def _doubts_were_heard(change: Change) -> Iterator[str]:
     lasts = [p.last for name in change.settings.names for page in change.settings.monitor.pages if (p := change.page(name, page)).last is not None]
     if lasts and all(last is not None and not last.good and last.reason in SILENT for last in lasts):
         yield "moved by itself though nothing answers anywhere"
-    if isinstance(change.event, ProbeResult) and change.event.void:
+    if isinstance(change.event, ProbeResult) and change.event.void and (change.event.member, change.event.page) in _deciding(change):
         yield "moved by itself on a void look"
     claim = [n for n in change.settings.names if n not in change.old.latched and _says_primary(change, n)]
     trusted = change.new.move is not None and change.new.move.trigger == "adopt"
@@ -156,6 +156,13 @@ def _doubts_were_heard(change: Change) -> Iterator[str]:
         strangers = [n for n in claim if n != change.old.active and sources[n] not in (None, change.old.active)]
         if len(claim) - len(strangers) > 1:
             yield f"moved by itself while {' and '.join(claim)} say Primary"
+
+
+def _deciding(change: Change) -> set[tuple[str | None, str]]:
+    """The two pages on which a move rests. A void look at any other may be the event at which time has opened the gate."""
+    monitor = change.settings.monitor
+    plain = "hastatus" if monitor.modes else monitor.pages[0]
+    return {(change.new.active, plain), (change.old.active, "status" if monitor.modes and change.before.promoted else plain)}
 
 
 def _says_primary(change: Change, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lbctl.model import commands as ask
 from lbctl.model.commands import Code
+from lbctl.model.events import Around
 from lbctl.model.settings import Role
 from tests.policy.stage import Stage, member, pair
 
@@ -56,3 +57,14 @@ def test_looks_begun_while_blind_count_for_nothing_though_they_end_later() -> No
     assert stage.view["members"][0]["monitors"]["status"]["failed_in_a_row"] == 0
     stage.rounds(3, a="ok/primary", b="503/standby")
     assert stage.view["state"] == "normal"
+
+
+def test_a_void_look_elsewhere_may_be_the_event_at_which_a_wave_has_passed() -> None:
+    """H24, H53: only a void look at the page of the active or of the candidate keeps a move from being decided; no invariant may think otherwise."""
+    stage = Stage().normal()
+    stage.around = Around(mass="wait", mass_at=stage.now)
+    stage.rounds(4, a="fail", b="503/standby")
+    assert stage.active == "a"
+    stage.around = Around()
+    stage.look("b", "503", void="stall")
+    assert stage.active == "b"
