@@ -49,7 +49,7 @@ def finish(options: Globals, client: Client, service: str, answer: dict[str, Any
 def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float | None, before: str | None) -> dict[str, Any]:
     """Asks until what was accepted is seen or has failed, or the time is over; Ctrl-C stops the asking and not the command."""
     clock = SystemClock()
-    driven = "run" in answer["evidence"]
+    driven = "run" in answer["evidence"] or "drain" in answer["evidence"]
     end = clock.now() + ((RUN_S if driven else SEEN_S) if wait_s is None else wait_s)
     shown, told = answer["service"], ""
     try:
@@ -64,7 +64,8 @@ def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float 
 
 def _ended(shown: Mapping[str, Any] | None) -> bool:
     run = shown.get("run") if shown else None
-    return shown is None or bool(run and run["failed"]) or (run is None and _in_sync(shown))
+    drain = shown.get("drain") if shown else None
+    return shown is None or bool(run and run["failed"]) or (run is None and drain is None and _in_sync(shown))
 
 
 def _in_sync(shown: Mapping[str, Any]) -> bool:
@@ -76,7 +77,7 @@ def _outcome(shown: Mapping[str, Any] | None, message: str, before: str | None) 
     run = shown.get("run") if shown else None
     if run and run["failed"]:
         return {"code": ERROR, "message": f"{run['kind']} stopped at {run['step']}: {run['failed']}"}
-    if shown is not None and (run or not _in_sync(shown)):
+    if shown is not None and (run or shown.get("drain") or not _in_sync(shown)):
         return {"code": ACCEPTED, "message": message}
     if shown is not None and before is not None and shown["active"] == before:
         return {"code": ERROR, "message": f"the run has ended and traffic is still on {before}: `lbctl history {shown['name']}` tells why"}

@@ -113,7 +113,7 @@ def _service(name: str, old: BuiltService, new: BuiltService, saved: Saved) -> I
     yield from _answers(name, old, new, saved)
     yield from _members(name, old, new, saved)
     yield from _roles(name, old.settings, new.settings, saved)
-    skipped = {"members", "actuators", "name"}
+    skipped = {"members", "actuators", "name", "ttl_s"}
     for field in fields(ServiceSettings):
         before, after = getattr(old.settings, field.name), getattr(new.settings, field.name)
         if field.name not in skipped and before != after:

@@ -70,6 +70,7 @@ def _settings(context: Context, name: str, service: Service, actuators: tuple[Bu
         second_person=frozenset(rule("second_person", *levels) or ()),
         quorum=context.file.controller.quorum,
         actuators=tuple(actuator.id for actuator in actuators),
+        ttl_s=max((actuator.ttl_s for actuator in actuators), default=0.0),
         **rules,
     )
 

@@ -19,13 +19,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lbctl.actuators.base import Actual, Actuator, Direct, wanted
+from lbctl.actuators.base import Actual, Actuator, Cached, Direct, wanted
 from lbctl.clock import Clock
 from lbctl.controller.counts import Counts
 from lbctl.controller.supervisor import Supervisor
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
-from lbctl.model.events import Applied, ApplyFailed, Drifted, Event, Verified
+from lbctl.model.events import Applied, ApplyFailed, Drained, Drifted, Event, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class _Trouble:
 class Reconciler:
     """One actuator. `tell` puts an event into the inbox of its service."""
 
-    __slots__ = ("_applied", "_closed", "_correct", "_desired", "_direct", "_drift", "_fresh", "_more", "_pool", "_stale", "_task", "_tell", "_timer",
-                 "_verified", "actuator", "trouble")
+    __slots__ = ("_applied", "_cached", "_closed", "_correct", "_desired", "_direct", "_drift", "_fresh", "_low_ttl_s", "_more", "_pool", "_stale",
+                 "_task", "_tell", "_timer", "_verified", "actuator", "trouble")
 
     def __init__(self, actuator: Actuator, pool: Pool, tell: Callable[[Event], None]) -> None:
         self.actuator = actuator
@@ -83,6 +83,8 @@ class Reconciler:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._direct = actuator if isinstance(actuator, Direct) else None
+        self._cached = actuator if isinstance(actuator, Cached) else None
+        self._low_ttl_s: float | None = None
 
     def want(self, desired: Desired, *, correct: bool = True, verified: int = 0) -> None:
         """This should be shown from now on. `correct` False: drift is only told. `verified`: the epoch that start-up found in place."""
@@ -194,6 +196,18 @@ class Reconciler:
                 return _Trouble("timeout", f"no answer within {pace.limit_s + pace.settle_s:g} s")
 
     async def _follow(self, desired: Desired) -> _Trouble | None:
+        """The TTL goes down before anything else and up after everything else: no cache may take the old answer with the long one (H49)."""
+        if desired.low_ttl_s is not None and desired.low_ttl_s != self._low_ttl_s:
+            left_s = await self._cached.set_ttl(desired.low_ttl_s) if self._cached is not None else 0.0
+            self._low_ttl_s = desired.low_ttl_s
+            self._tell(Drained(self.actuator.id, left_s))
+        trouble = await self._follow_answer(desired)
+        if trouble is None and desired.low_ttl_s is None and self._low_ttl_s is not None and self._cached is not None:
+            await self._cached.set_ttl(None)
+        self._low_ttl_s = desired.low_ttl_s if trouble is None else self._low_ttl_s
+        return trouble
+
+    async def _follow_answer(self, desired: Desired) -> _Trouble | None:
         if not self._fresh:
             actual = await self.actuator.read()
             trouble = self._compare(actual, desired)
@@ -264,7 +278,7 @@ class Reconciler:
 
 def _same(old: Desired, new: Desired) -> bool:
     """Nothing that is written differs."""
-    return (old.epoch, old.members, old.addresses) == (new.epoch, new.members, new.addresses)
+    return (old.epoch, old.members, old.addresses, old.low_ttl_s) == (new.epoch, new.members, new.addresses, new.low_ttl_s)
 
 
 def _epoch(epoch: int | None) -> str:

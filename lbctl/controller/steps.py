@@ -13,7 +13,7 @@ from typing import Any
 
 from lbctl.model.commands import Command, Reply, Shown
 from lbctl.model.decision import Decision, Note, Step
-from lbctl.model.events import Applied, ApplyFailed, ClockStepped, Drifted, Event, Reloaded, Started, Verified
+from lbctl.model.events import Applied, ApplyFailed, ClockStepped, Drained, Drifted, Event, Reloaded, Started, Verified
 from lbctl.model.looks import ProbeResult
 from lbctl.model.state import PageSight, Saved, State
 
@@ -53,6 +53,8 @@ def _heard(before: State, event: Event) -> Iterator[_Line]:
         yield "applied", f"{event.actuator} took epoch {event.epoch}", "", {"actuator": event.actuator}
     elif isinstance(event, Verified):
         yield "read-back", f"{event.actuator} shows epoch {event.epoch} everywhere", "", {"actuator": event.actuator}
+    elif isinstance(event, Drained):
+        yield "ttl-lowered", f"{event.actuator}: caches hold older answers for {event.left_s:.0f} s more", "", {"actuator": event.actuator}
     elif isinstance(event, ApplyFailed):
         known = before.actuators.get(event.actuator)
         if known is None or known.error_reason != event.reason:

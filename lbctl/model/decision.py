@@ -53,6 +53,7 @@ class Desired:
     """What should be published for a service. `addresses` maps a view to the texts of all addresses, A and AAAA; never empty for a live service.
 
     `previous` is what the epoch before published: an actuator that guards its writes names it as the expected old value.
+    `low_ttl_s`: everything is published with at most this TTL, because a planned move is near (`--drain`); None: as configured.
     `ttl_cap_s` shrinks the TTL of direct answers while the active is suspect (SEMANTICS section 8); None: as configured.
     """
 
@@ -62,6 +63,7 @@ class Desired:
     addresses: Mapping[str, tuple[str, ...]]
     previous: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ttl_cap_s: float | None = None
+    low_ttl_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,14 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
+class Drained:
+    """An actuator publishes the low TTL of a planned move; caches may hold answers given before for `left_s` more seconds."""
+
+    actuator: str
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyFailed:
     """An actuator could not apply or verify; it goes on trying."""
 
@@ -125,6 +133,7 @@ Event: TypeAlias = (
     | ProbeResult
     | Applied
     | Verified
+    | Drained
     | ApplyFailed
     | Drifted
     | SyncSeen

@@ -72,7 +72,7 @@ class MonitorSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """One service: its members in order of preference and the rules it lives by (SEMANTICS)."""
+    """One service: its members in order of preference and the rules it lives by (SEMANTICS). `ttl_s`: the longest TTL that it is published with."""
 
     name: str
     members: tuple[MemberSettings, ...]
@@ -93,6 +93,7 @@ class ServiceSettings:
     second_person: frozenset[str] = frozenset()
     quorum: int = 1
     actuators: tuple[str, ...] = ()
+    ttl_s: float = 0.0
 
     def member(self, name: str) -> MemberSettings:
         """The member of that name; KeyError where there is none."""

@@ -74,7 +74,8 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A saved move that is not yet seen from outside everywhere. `trigger` is auto, operator or adopt (the metric's words)."""
+    """A saved move that is not yet seen from outside everywhere. `trigger` is auto, operator or adopt (the metric's words). `ttl_s`: how long
+    caches may hold the answer before it."""
 
     trigger: str
     verb: str
@@ -85,6 +86,33 @@ class Move:
     by: str
     reason: str
     restore: Restore
+    ttl_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A planned move that waits until caches have let go of the old TTL. `until`: when they have; None while the TTL is being lowered.
+
+    `moving`: its time has come, and what it asked for is under way.
+    """
+
+    verb: str
+    target: str
+    by: str
+    reason: str
+    drive: bool
+    attested: bool
+    began: float
+    until: float | None = None
+    moving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The member that a planned move has left, and until when caches may still send clients to it."""
+
+    member: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +163,8 @@ class Saved:
     approvals: tuple[Approval, ...] = ()
     move: Move | None = None
     run: Run | None = None
+    drain: Drain | None = None
+    farewell: Farewell | None = None
     answering: tuple[str, ...] = ()
     unfollowed: str = ""
     counter: int = 0
@@ -206,6 +236,7 @@ class State:
     `asked`: the outage (`down_at`) for which a confirming look was asked of a member. `versions`: software versions where known.
     `noted`: what was already told, so that it is told once.
     `began`: when this life began; the time an active has to become Primary counts from the later of that and the move.
+    `drained`: until when caches may hold what each actuator gave before its TTL was lowered.
     `driving`: the open run that somebody asked for in this life; after a restart a run waits until it is asked for again.
     """
 
@@ -230,5 +261,6 @@ class State:
     noted: frozenset[str] = frozenset()
     reason: str = ""
     driving: str = ""
+    drained: Mapping[str, float] = field(default_factory=dict)
     wake_at: float | None = None
     unsaved: str = ""

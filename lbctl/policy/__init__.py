@@ -1,8 +1,9 @@
 """What to do: pure. Nothing here does I/O, waits or reads a clock.
 
 `health` verdicts over time · `case` the questions a rule may ask · `doubt` reasons not to believe what we see · `gate` the table of safety rules ·
-`failover`, `follow`, `pool` what is automatic · `operator`, `returns`, `runs`, `reload` what people ask for · `start` what a restart may believe ·
-`arming` what ends by time · `conditions`, `explain`, `view` what is said about it · `invariants` what must never be · `budget` how long it all takes.
+`failover`, `follow`, `pool` what is automatic · `operator`, `returns`, `runs`, `drain`, `reload` what people ask for · `start`, `pool_start` what a
+restart may believe · `arming` what ends by time · `conditions`, `explain`, `view` what is said about it · `invariants` what must never be · `budget`
+how long it all takes.
 """
 
 from __future__ import annotations

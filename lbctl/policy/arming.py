@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lbctl.policy import follow, pool, seen
+from lbctl.policy import drain, follow, pool, seen
 from lbctl.policy.case import Case
 from lbctl.policy.turn import Turn
 
@@ -118,6 +118,7 @@ def unclean(case: Case) -> str:
 def wake_times(case: Case) -> Iterator[float]:
     """All instants at which something ends by itself."""
     saved, now = case.saved, case.now
+    yield from drain.wake_times(case)
     if saved.maintenance is not None:
         yield from (t for t in (saved.maintenance.since, saved.maintenance.until - WARN_BEFORE_S, saved.maintenance.until) if t > now)
     if saved.lockout_until is not None and case.state.up_since is not None:

@@ -33,6 +33,7 @@ def _calm(state: State) -> bool:
     """Nothing is under way that a look could carry on."""
     saved: Saved = state.saved
     idle = saved.move is None and saved.run is None and saved.incident is None and not saved.approvals and not saved.rearming
+    idle = idle and saved.drain is None and saved.farewell is None
     taken = bool(saved.latched or saved.needs_resync) or saved.lockout_until is not None
     known = state.started and not state.uninitialised and state.promoted and state.up_since is not None
     return idle and not taken and known and state.blind_since is None and not state.never_promoted and not state.unsaved

@@ -17,7 +17,7 @@ from lbctl.model.events import Around, Event
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
-from lbctl.policy import arming, calm, conditions, failover, follow, moves, operator, pool, pool_start, reload, returns, runs, seen, start
+from lbctl.policy import arming, calm, conditions, drain, failover, follow, moves, operator, pool, pool_start, reload, returns, runs, seen, start
 from lbctl.policy.explain import reason_now
 from lbctl.policy.turn import Turn
 
@@ -54,6 +54,8 @@ def _judge(turn: Turn) -> None:
         arming.watch_rearming(turn)
         pool.judge(turn)
         return
+    operator.finish_drain(turn)
+    drain.watch_farewell(turn)
     start.watch_adoption(turn)
     arming.watch_rearming(turn)
     returns.watch_resync(turn)
@@ -73,6 +75,7 @@ def _take(turn: Turn, event: Event) -> None:
 def _started(turn: Turn, event: heard.Started) -> None:
     (pool_start.started if turn.settings.kind == "pool" else start.started)(turn, event)
     runs.restarted(turn)
+    drain.restarted(turn)
 
 
 def _applied(turn: Turn, event: heard.Applied) -> None:
@@ -135,6 +138,7 @@ TAKERS: dict[type[Any], Callable[[Turn, Any], None]] = {
     heard.Started: _started,
     heard.Applied: _applied,
     heard.Verified: _verified,
+    heard.Drained: drain.heard,
     heard.ApplyFailed: _apply_failed,
     heard.Drifted: _drifted,
     heard.SyncSeen: _sync_seen,

@@ -13,7 +13,7 @@ from lbctl.model.decision import Desired, RuleResult
 from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import State
-from lbctl.policy import doubt, gate, health, pool, returns
+from lbctl.policy import doubt, drain, gate, health, pool, returns
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import conditions
 
@@ -30,8 +30,8 @@ def desired(settings: ServiceSettings, state: State, now: float) -> Desired | No
         return None
     before = saved.move.restore.active if saved.move is not None else ""
     previous = settings.member(before).address if before in settings.names else {}
-    cap = _ttl_cap(Case(settings, state, now))
-    return Desired(saved.service, saved.epoch, members, _addresses(settings, members), previous, cap)
+    case = Case(settings, state, now)
+    return Desired(saved.service, saved.epoch, members, _addresses(settings, members), previous, _ttl_cap(case), drain.low_ttl_s(case))
 
 
 def _addresses(settings: ServiceSettings, members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:

@@ -38,7 +38,9 @@ class Change:
 
     @property
     def automatic(self) -> bool:
-        return not isinstance(self.event, Command | Reloaded | DriveStep)
+        waited = self.old.drain is not None and self.new.move is not None and self.new.move.trigger == "operator"
+        meant = waited and self.old.drain is not None and self.new.active == self.old.drain.target
+        return not isinstance(self.event, Command | Reloaded | DriveStep) and not meant
 
     @property
     def auto_move(self) -> bool:

@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from lbctl.model.state import Move, Restore, Saved
+from lbctl.policy import drain
 from lbctl.policy.seen import put
 from lbctl.policy.turn import Turn
 
 OPERATOR, AUTO, ADOPT = "operator", "auto", "adopt"
+PLANNED = frozenset({"switchover", "resume"})
 
 
 def begin(turn: Turn, target: str, *, trigger: str, verb: str, by: str, reason: str, **evidence: Any) -> None:
@@ -31,12 +33,20 @@ def begin(turn: Turn, target: str, *, trigger: str, verb: str, by: str, reason: 
         mass="",
         unfollowed=turn.around.followed_site if trigger == OPERATOR and turn.settings.follows else saved.unfollowed,
         incident=_incident(saved, source, target, trigger),
-        move=Move(trigger, verb, source, target, saved.epoch + 1, turn.now, by, reason, _restore(saved)),
+        move=Move(trigger, verb, source, target, saved.epoch + 1, turn.now, by, reason, _restore(saved), _ttl(turn)),
+        drain=None,
+        farewell=None,
     )
     turn.set(promoted=not turn.case.modes, up_since=None, never_promoted=verb != "resume", asked={}, uninitialised="", adopting="")
     turn.look(target)
     text = f"{verb}: traffic of {saved.service} moves from {source or 'nowhere'} to {target}: {reason}"
     turn.note("moved", text, member=target, by=by, page=trigger != OPERATOR, source=source, trigger=trigger, epoch=turn.saved.epoch, **evidence)
+
+
+def _ttl(turn: Turn) -> float:
+    """How long caches may hold the answer of before the move."""
+    low = drain.low_ttl_s(turn.case)
+    return turn.settings.ttl_s if low is None else min(low, turn.settings.ttl_s)
 
 
 def _latches(turn: Turn, source: str, target: str, trigger: str, verb: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -84,6 +94,8 @@ def landed(turn: Turn) -> None:
     if move is None or any(ledgers.get(a) is None or ledgers[a].verified < turn.saved.epoch for a in turn.settings.actuators):
         return
     turn.save(move=None)
+    if move.trigger == OPERATOR and move.verb in PLANNED:
+        drain.farewell(turn, move.source, move.ttl_s)
     took = turn.now - move.at
     turn.note("verified", f"{move.target} is seen everywhere, {took:.1f} s after the decision", member=move.target, seconds=took, epoch=move.epoch)
 

@@ -14,7 +14,7 @@ from lbctl.model import commands as ask
 from lbctl.model.commands import Code, Command
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Approval, Hold, Maintenance
-from lbctl.policy import arming, failover, gate, moves, pool_start, returns, runs, seconds, start
+from lbctl.policy import arming, drain, failover, gate, moves, pool_start, returns, runs, seconds, start
 from lbctl.policy.turn import Turn
 
 
@@ -109,6 +109,10 @@ def _switchover(turn: Turn, command: ask.Switchover) -> None:
         return
     if _blocked(turn, gate.switchover_rows(turn.case, target), frozenset()):
         return
+    if drain.refused(turn) or (turn.case.modes and returns.undrivable(turn, "switchover", turn.case.active, target, command.drive)):
+        return
+    if drain.begin(turn, "switchover", target, command):
+        return
     if not turn.case.modes:
         _go(turn, target, "switchover", command)
     else:
@@ -124,10 +128,24 @@ def _resume(turn: Turn, command: ask.Resume) -> None:
     missing = returns.missing(turn.case, drive=command.drive, attested=command.attest_synced)
     if missing is not None:
         turn.refuse(missing.rule, f"resume refused by {missing.rule}: {missing.evidence}; opened by {missing.opens}", rules=_told([missing]))
+    elif drain.refused(turn) or drain.begin(turn, "resume", turn.saved.primary, command):
+        return
     elif command.drive and not (returns.by_hand(turn.case, command.attest_synced) or returns.never_promoted(turn.case)):
         returns.drive(turn, "resume", turn.case.active, turn.saved.primary, command.drive, command)
     else:
         _go(turn, turn.saved.primary, "resume", command)
+
+
+def finish_drain(turn: Turn) -> None:
+    """A drain whose time has come: its command is judged again, and done."""
+    command = drain.due(turn)
+    if command is None:
+        return
+    reply = turn.reply
+    _handle(turn, command)
+    said, turn.reply = turn.reply, reply
+    if said is None or said.code is not Code.ACCEPTED:
+        drain.cancel(turn, said.message if said is not None else "it was not answered")
 
 
 def _swap_roles(turn: Turn, command: ask.SwapRoles) -> None:
@@ -185,6 +203,7 @@ def _maintenance_off(turn: Turn, command: ask.MaintenanceOff) -> None:
 
 
 def _hold(turn: Turn, command: ask.SetHold) -> None:
+    drain.cancel(turn, f"held by {command.by}")
     turn.save(hold=Hold(command.by, command.reason, turn.now))
     turn.note("held", f"{turn.settings.name} is held: {command.reason}", by=command.by)
     turn.answer(Code.DONE, f"{turn.settings.name} makes no automatic move until released")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from lbctl.model.commands import Code, Command
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Run
-from lbctl.policy import doubt, resync
+from lbctl.policy import doubt, drain, resync
 from lbctl.policy.case import STATUS, Case
 from lbctl.policy.gate import told
 from lbctl.policy.seen import put
@@ -89,18 +89,25 @@ def _drive_missing(case: Case) -> RuleResult | None:
     return _lack("drive-configured", f"no drive: for {' and '.join(bare)}", "a `drive:` entry for each of the two") if bare else None
 
 
-def drive(turn: Turn, kind: str, source: str, target: str, wanted: bool, command: Command) -> None:
-    """Opens a run on the Cores: the controller's hand takes it step by step, each saved; traffic moves at its step `move`."""
+def undrivable(turn: Turn, kind: str, source: str, target: str, wanted: bool) -> bool:
+    """Refuses where lbctl has no hand on both Cores, or was not told to use it."""
     bare = [name for name in (source, target) if not turn.case.member(name).driven]
     if not wanted or bare:
         what = f"no drive: is configured for {' and '.join(bare)}" if bare else "roles of Cores change only on the Cores"
         turn.refuse("drive-configured", f"{kind} refused by drive-configured: {what}; opened by --drive with a `drive:` entry for each", bare=bare)
+    return not wanted or bool(bare)
+
+
+def drive(turn: Turn, kind: str, source: str, target: str, wanted: bool, command: Command) -> None:
+    """Opens a run on the Cores: the controller's hand takes it step by step, each saved; traffic moves at its step `move`."""
+    if undrivable(turn, kind, source, target, wanted):
         return
     run = Run(f"{turn.settings.name}-r{turn.number()}", kind, "begin", command.by, command.reason, turn.now, source, target)
     turn.save(run=run)
     turn.set(driving=run.id)
     turn.note("run-opened", f"{kind}: driving {source} and {target}", by=command.by, member=target, run=run.id)
-    turn.answer(Code.ACCEPTED, f"{kind} is under way on the Cores", run=run.id)
+    told = drain.gap(turn.case, drained=turn.saved.drain is not None)
+    turn.answer(Code.ACCEPTED, f"{kind} is under way on the Cores{told}", run=run.id)
 
 
 def swap_missing(case: Case, *, attested: bool) -> RuleResult | None:

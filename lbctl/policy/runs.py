@@ -48,6 +48,8 @@ PROMOTE_STEPS: tuple[RunStep, ...] = (RunStep("promote", "target", "failover mod
 """`on_failover: {promote: drive}`: the guide's command on the new active, after the decision is saved."""
 
 MOVES_AFTER = "verify-roles"
+GAP_FROM = "gap-from"
+"""The note of a run that says since when clients are refused."""
 DRIVEN = frozenset({"resume", "switchover"})
 
 
@@ -132,6 +134,8 @@ def heard(turn: Turn, event: DriveStep) -> None:
 
 def _ended(turn: Turn, run: Run, event: DriveStep) -> None:
     run = replace(run, step=event.step, doing="", failed="", notes={**run.notes, event.step: event.detail})
+    if event.step == "disable-clients":
+        run = replace(run, notes={**run.notes, GAP_FROM: f"{turn.now:.3f}"})
     turn.save(run=run)
     if event.step == MOVES_AFTER and run.target != turn.case.active:
         moves.begin(turn, run.target, trigger=moves.OPERATOR, verb=run.kind, by=run.by, reason=run.reason or f"{run.kind} driven on the Cores")
@@ -153,8 +157,11 @@ def _failed(turn: Turn, run: Run, event: DriveStep) -> None:
 def _close(turn: Turn, how: str) -> None:
     run = turn.saved.run
     assert run is not None, "only an open run is closed"
-    turn.save(run=None)
+    turn.save(run=None, drain=None)
     turn.set(driving="")
+    if how == "finished" and GAP_FROM in run.notes:
+        took = turn.now - float(run.notes[GAP_FROM])
+        turn.note("gap", f"{run.kind}: clients were refused for {took:.1f} s, and longer where a cache held the old answer", by=run.by, seconds=took)
     turn.note("run-closed", f"{run.kind} is {how}", by=run.by, run=run.id)
 
 

@@ -71,6 +71,7 @@ def view(case: Case) -> dict[str, Any]:
         "moved_at": stamp(saved.moved_at),
         "incident": None if saved.incident is None else {"id": saved.incident.id, "began": stamp(saved.incident.began)},
         "run": _run(case),
+        "drain": _drain(case),
         "uninitialised": case.state.uninitialised or None,
         "roles_differ_from_file": case.settings.primary != saved.primary,
         "unsaved": case.state.unsaved or None,
@@ -103,6 +104,13 @@ def _maintenance(case: Case) -> dict[str, Any]:
     if span is None:
         return {"on": False, "by": None, "reason": None, "since": None, "until": None}
     return {"on": case.in_maintenance(), "by": span.by, "reason": span.reason, "since": stamp(span.since), "until": stamp(span.until)}
+
+
+def _drain(case: Case) -> dict[str, Any] | None:
+    drain = case.saved.drain
+    if drain is None:
+        return None
+    return {"verb": drain.verb, "target": drain.target, "by": drain.by, "began": stamp(drain.began), "until": stamp(drain.until)}
 
 
 def _run(case: Case) -> dict[str, Any] | None:
