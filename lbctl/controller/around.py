@@ -120,7 +120,7 @@ class Surroundings:
         counted.site = next(iter(sites)) if len(sites) == 1 and not state.uninitialised else ""
         move, moved_at = state.saved.move, counted.moved_at
         shrank = bool(set(before.saved.answering) - set(state.saved.answering)) and settings.kind == "pool"
-        if state.saved.epoch != before.saved.epoch and (shrank or (move is not None and move.trigger == "auto")):
+        if state.saved.epoch != before.saved.epoch and (shrank or (move is not None and move.trigger != "operator")):
             moved_at = now
             self._moved.append(counted)
         self._wants(counted, suspect=suspect, down=down, moved_at=moved_at)
