@@ -44,6 +44,9 @@ def _candidate(candidate: Mapping[str, Any]) -> Iterator[str]:
         yield f"A move to {name} is {paint('open', ATTENTION)}: every rule holds."
         return
     yield f"A move to {name} is blocked by {_count(len(shut))}:"
+    alone = candidate.get("promotes_itself")
+    if alone:
+        yield f"  {clean(alone['text'])}"
     for row in shut:
         yield f"  {paint(row['rule'], ATTENTION)}: {clean(row['evidence'])}"
         if row["opens"]:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from lbctl.config.tree import BuiltActuator, BuiltService, Config
-from lbctl.model.settings import ServiceSettings
+from lbctl.model.settings import Heartbeat, ServiceSettings
 from lbctl.policy import budget
 from lbctl.policy.budget import Budget, Layers, Load, Race
 
@@ -85,7 +85,7 @@ def _figures(service: BuiltService, inner: Mapping[str, tuple[str, float]]) -> S
     races: tuple[Race, ...] = ()
     if settings.kind == "failover" and settings.monitor.modes:
         races = tuple(
-            budget.race(settings, name, budget.Heartbeat(beat.interval_s, beat.failures, beat.recheck_s, beat.promotes))
+            budget.race(settings, name, Heartbeat(beat.interval_s, beat.failures, beat.recheck_s, beat.promotes))
             for name, beat in service.heartbeats.items() if name != settings.primary
         )
     return ServiceAudit(

@@ -19,7 +19,7 @@ from lbctl.config.tree import (
     ProbeTarget,
     TsigConfig,
 )
-from lbctl.model.settings import Freshness, MemberSettings, MonitorSettings, Role, ServiceSettings
+from lbctl.model.settings import Freshness, Heartbeat, MemberSettings, MonitorSettings, Role, ServiceSettings
 from lbctl.probes import PROBES
 from lbctl.probes.base import Tls, pin
 
@@ -87,6 +87,7 @@ def _member(context: Context, service: Service, member: Member) -> MemberSetting
         site=member.site,
         freshness=Freshness(fresh.max_staleness, fresh.unknown == "block") if fresh else None,
         driven=member.drive is not None,
+        heartbeat=Heartbeat(beat.interval, beat.failures, beat.recheck, beat.on_failure == "promote") if (beat := member.heartbeat) else None,
     )
 
 

@@ -41,6 +41,26 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A Core's own Fail Over Controls (G-HB). `promotes` False: Keep in Standby."""
+
+    interval_s: float
+    failures: int
+    recheck_s: float
+    promotes: bool = True
+
+    @property
+    def earliest_s(self) -> float:
+        """From the Primary's death to its own promotion, when a heartbeat was just due."""
+        return (self.failures - 1) * self.recheck_s
+
+    @property
+    def latest_s(self) -> float:
+        """The same when one had just succeeded; each failing heartbeat may take a re-check interval itself."""
+        return self.interval_s + (2 * self.failures - 1) * self.recheck_s
+
+
+@dataclass(frozen=True, slots=True)
 class MemberSettings:
     """One member of a service, in its place in the order.
 
@@ -56,6 +76,7 @@ class MemberSettings:
     site: str | None = None
     freshness: Freshness | None = None
     driven: bool = False
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True, slots=True)

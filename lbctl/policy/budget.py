@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lbctl.model.settings import ProbeSettings, ServiceSettings
+from lbctl.model.settings import Heartbeat, ProbeSettings, ServiceSettings
 
 EARLY = 0.9
 """Jitter shortens an interval by at most a tenth (SEMANTICS section 2)."""
@@ -119,26 +119,6 @@ def budgets(service: ServiceSettings, publications: Sequence[Publication]) -> tu
     publish = max((one.publish_s for one in publications), default=0.0)
     ttl = max((one.ttl_s for one in publications), default=0.0)
     return tuple(Budget(fault, detect_s(active, fault), decide, publish, ttl) for fault in Fault)
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A Core's own Fail Over Controls (G-HB). `promotes` False: Keep in Standby."""
-
-    interval_s: float
-    failures: int
-    recheck_s: float
-    promotes: bool = True
-
-    @property
-    def earliest_s(self) -> float:
-        """From the Primary's death to its own promotion, when a heartbeat was just due."""
-        return (self.failures - 1) * self.recheck_s
-
-    @property
-    def latest_s(self) -> float:
-        """The same when one had just succeeded; each failing heartbeat may take a re-check interval itself."""
-        return self.interval_s + (2 * self.failures - 1) * self.recheck_s
 
 
 class Winner(StrEnum):

@@ -14,6 +14,7 @@ from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import State
 from lbctl.policy import doubt, drain, gate, health, pool, returns
+from lbctl.policy.budget import spell
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import conditions
 
@@ -120,10 +121,34 @@ def explain(case: Case, to: str | None = None) -> dict[str, Any]:
         "blocked_by": blocked_by(case),
         "if_active_failed": what_if(case),
         "candidates": [
-            {"member": name, "open": not gate.failing(case, name), "rules": [_row(row) for row in gate.rows(case, name)]} for name in candidates
+            {
+                "member": name,
+                "open": not gate.failing(case, name),
+                "rules": [_row(row) for row in gate.rows(case, name)],
+                "promotes_itself": promotion(case, name),
+            }
+            for name in candidates
         ],
         "resume": _resume(case),
     }
+
+
+def promotion(case: Case, name: str) -> dict[str, Any] | None:
+    """When this candidate becomes Primary by itself, from its own Fail Over Controls: then every block ends in `stranded` (SEMANTICS section 2)."""
+    if not case.modes or name == case.active or name in case.saved.latched or case.primary(name):
+        return None
+    beat = case.member(name).heartbeat
+    if beat is None:
+        return {"known": False, "text": f"when {name} promotes itself is not known: `members[].heartbeat` says how its Fail Over Controls are set"}
+    if not beat.promotes:
+        return {"known": True, "text": f"{name} keeps in Standby: it never promotes itself"}
+    spans = {"earliest_s": beat.earliest_s, "latest_s": beat.latest_s}
+    first = case.judged(case.active).first_bad if case.active else None
+    if first is None:
+        text = f"{name} would promote itself {spell(beat.earliest_s)} to {spell(beat.latest_s)} after {case.active or 'the active member'} fails"
+        return {"known": True, **spans, "text": text}
+    left = [spell(max(first + seconds - case.now, 0.0)) for seconds in spans.values()]
+    return {"known": True, **spans, "text": f"{name} promotes itself in {left[0]} to {left[1]}; whatever blocks a move then ends in `stranded`"}
 
 
 def _resume(case: Case) -> dict[str, Any] | None:

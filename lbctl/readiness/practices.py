@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lbctl.model.settings import Heartbeat
 from lbctl.policy import budget
 from lbctl.policy.explain import what_if
 from lbctl.readiness.facts import Audit, Found, Holds, judged, no, unknown, yes
@@ -128,7 +129,7 @@ def _notifications(audit: Audit, name: str, config: Mapping[str, Any]) -> str:
 
 
 def _race(audit: Audit, name: str, config: Mapping[str, Any]) -> str:
-    beat = budget.Heartbeat(
+    beat = Heartbeat(
         float(config.get("heartbeat_interval_s", 60.0)), int(config.get("heartbeat_failures", 5)), float(config.get("recheck_interval_s", 30.0)),
         config.get("if_failure_detected") == "promote")
     race = budget.race(audit.case.settings, name, beat)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbctl.model.looks import Health, ProbeResult, Reason, Verdict
-from lbctl.model.settings import MemberSettings, ProbeSettings, Role, ServiceSettings
+from lbctl.model.settings import Heartbeat, MemberSettings, ProbeSettings, Role, ServiceSettings
 from lbctl.model.state import PageSight
 from lbctl.policy import budget, health
-from lbctl.policy.budget import Fault, Heartbeat, Publication, Winner
+from lbctl.policy.budget import Fault, Publication, Winner
 
 CAREFUL = ProbeSettings()
 STANDARD = ProbeSettings("standard", 1.0, 0.25, 1.0, 3, 2, 10, 0.0)
