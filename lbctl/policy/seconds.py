@@ -46,10 +46,15 @@ def leave(turn: Turn, command: Command) -> None:
     verb = verb_of(command)
     target = str(getattr(command, "to", None) or getattr(command, "member", None) or turn.saved.primary)
     kept = {field.name: _plain(getattr(command, field.name)) for field in fields(command) if field.name not in ("service", "by", "revision", "shown")}
+    asked = {"verb": verb, **kept}
+    same = next((a for a in turn.saved.approvals if a.command is not None and dict(a.command) == asked and a.first_yes == command.by), None)
+    if same is not None:
+        turn.answer(Code.ACCEPTED, f"{verb} waits for a second person already: `lbctl approve {same.id}`", approval=same.id)
+        return
     until = turn.now + turn.settings.approval_expires_s
     text = f"{verb}: {command.reason or 'no reason given'}"
     ident = f"{turn.settings.name}-{turn.number()}"
-    waiting = Approval(ident, target, turn.now, until, "", ("second-person",), text, command.by, command={"verb": verb, **kept})
+    waiting = Approval(ident, target, turn.now, until, "", ("second-person",), text, command.by, command=asked)
     turn.save(approvals=(*turn.saved.approvals, waiting))
     turn.note("second-person", f"{command.by} asks for {verb}; somebody else must `lbctl approve {ident}`", by=command.by, member=target)
     turn.answer(Code.ACCEPTED, f"{verb} waits for a second person: `lbctl approve {ident}`", approval=ident)

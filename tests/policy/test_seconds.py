@@ -78,3 +78,12 @@ def test_a_denied_command_is_forgotten() -> None:
         waiting = stage.ask(ask.Release(service="core", by="ann")).evidence["approval"]
         assert stage.ask(ask.Deny(service="core", by="bob", approval=waiting)).code is Code.DONE
     assert stage.state.saved.approvals == ()
+
+
+def test_asking_twice_for_the_same_leaves_one_approval() -> None:
+    """H36: a double click, or a script that tries again."""
+    stage = Stage(replace(pair(), second_person=frozenset({"failover --force"}))).normal()
+    forced = ask.Failover(service="core", by="ann", to="b", force=True, accept=frozenset({"active-down", "re-synced"}), reason="now")
+    first, again = stage.ask(forced), stage.ask(forced)
+    assert first.evidence["approval"] == again.evidence["approval"] and len(stage.view["approvals"]) == 1
+    assert stage.ask(replace(forced, by="bob")).evidence["approval"] != first.evidence["approval"]
