@@ -58,11 +58,11 @@ class Exec:
         addresses = wanted(desired, self.view)
         if not addresses:
             raise ActuatorError("empty", f"{self.id}: nothing at all is never published", temporary=False)
-        await self._fence.pass_on(self.id, desired, addresses)
+        self._fence.advance(self.id, desired, addresses)
         previous = desired.previous.get(self.view) or desired.previous.get("") or ()
         said = {"service": desired.service, "epoch": desired.epoch, "members": list(desired.members), "addresses": sorted(addresses),
                 "previous": sorted(previous)}
-        await self._run(self._settings.apply, json.dumps(said).encode())
+        await asyncio.gather(self._fence.save(), self._run(self._settings.apply, json.dumps(said).encode()))
 
     async def read(self) -> Actual:
         try:

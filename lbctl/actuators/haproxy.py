@@ -66,11 +66,12 @@ class Haproxy:
         if unknown := want - set(servers):
             raise ActuatorError("server", f"the backend {self._settings.backend} has no server {', '.join(sorted(unknown))}",
                                 hint=f"it has {', '.join(servers)}; `servers:` maps a member to one", temporary=False)
-        await self._fence.pass_on(self.id, desired, wanted(desired, self.view))
+        self._fence.advance(self.id, desired, wanted(desired, self.view))
         await self._say(f"experimental-mode on; set var {self._variable} int({desired.epoch})")
         for command in self._commands(want, servers):
             if said := await self._say(command):
                 raise ActuatorError("refused", f"{command}: {said[:200]}", hint="the socket needs `level admin`")
+        await self._fence.save()
 
     async def read(self) -> Actual:
         place = f"{self._settings.backend}@{self._settings.socket}"

@@ -13,6 +13,7 @@ that it stands for is remembered beside the state (`Fence`) and refuses an older
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,10 +61,10 @@ class Vip:
         addresses = wanted(desired, self.view)
         if not addresses:
             raise ActuatorError("empty", f"{self.id}: no member stands behind it", temporary=False)
-        await self._fence.pass_on(self.id, desired, addresses)
+        self._fence.advance(self.id, desired, addresses)
         if self._forward is not None:
             await self._forward.apply(self._forward.target(sorted(addresses)), desired.epoch)
-        await self._holder.take()
+        await asyncio.gather(self._fence.save(), self._holder.take())
 
     async def read(self) -> Actual:
         try:

@@ -96,12 +96,12 @@ class Keeper:
             raise ActuatorError("promised", f"its holder was promised {left_s:.1f} s more")
         if stamp + lease_s < now + 1:
             raise ActuatorError("late", "less than a second is left of what is lent")
-        await self._fence.pass_on(self.address, desired, frozenset(desired.addresses[""]))
+        self._fence.advance(self.address, desired, frozenset(desired.addresses[""]))
         if self._holder is None or lease_s != self._lease_s:
             await self._renew(lease_s)
         assert self._holder is not None, "made a line above"
         self._agreed = None
-        await self._holder.take(stamp + lease_s)
+        await asyncio.gather(self._fence.save(), self._holder.take(stamp + lease_s))
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._outlive(), name=f"keep {self.address}")
 
@@ -112,11 +112,12 @@ class Keeper:
 
     async def _release(self, desired: Desired) -> None:
         self._learn(desired)
-        await self._fence.pass_on(self.address, desired, frozenset(desired.addresses[""]))
+        self._fence.advance(self.address, desired, frozenset(desired.addresses[""]))
         if self._holder is None:
             await self._renew(self._lease_s or 1.0)
         assert self._holder is not None, "made a line above"
         self._holder.drop()
+        await self._fence.save()
 
     def _promise(self, epoch: int, lease_s: float) -> None:
         if not 1.0 <= lease_s <= LEASE_MAX_S:

@@ -34,7 +34,7 @@ class Fence:
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
-        self.mark = _read(file) if file is not None else None
+        self.mark = self._saved = _read(file) if file is not None else None
 
     @property
     def epoch(self) -> int | None:
@@ -48,14 +48,16 @@ class Fence:
             return
         raise Superseded(f"{place} follows epoch {mark.epoch} ({', '.join(mark.members)}), ours is {desired.epoch}", found_epoch=mark.epoch)
 
-    async def pass_on(self, place: str, desired: Desired, addresses: frozenset[str]) -> None:
+    def advance(self, place: str, desired: Desired, addresses: frozenset[str]) -> None:
         """This decision is the last one from now on. Raises `Superseded`."""
         self.check(place, desired)
-        mark = Mark(desired.epoch, desired.members, tuple(sorted(addresses)))
-        if mark != self.mark:
-            self.mark = mark
-            if self._file is not None:
-                await asyncio.to_thread(_write, self._file, mark)
+        self.mark = Mark(desired.epoch, desired.members, tuple(sorted(addresses)))
+
+    async def save(self) -> None:
+        """Writes the mark where it is not written yet; beside what it stands for or after it, because a disk may take longer than a move."""
+        if self._file is not None and self.mark is not None and self.mark != self._saved:
+            self._saved = self.mark
+            await asyncio.to_thread(_write, self._file, self.mark)
 
 
 def file_of(memory: Path | None, name: str) -> Path | None:

@@ -16,7 +16,8 @@ def test_the_agents_unit_is_valid_and_has_two_capabilities(tmp_path: Path) -> No
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["AmbientCapabilities"] == lines["CapabilityBoundingSet"] == "CAP_NET_ADMIN CAP_NET_RAW"
     (tmp_path / "lbctl-agent.service").write_text(text.replace("/usr/bin/lbctl", "/bin/true"))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / "lbctl-agent.service")], capture_output=True, text=True, check=False)
+    words = ["systemd-analyze", "verify", "--man=no", str(tmp_path / "lbctl-agent.service")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

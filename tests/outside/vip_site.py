@@ -16,12 +16,16 @@ import yaml
 from tests.netns import Host, Network
 
 V4, PORT, PAGES = "10.77.0.99", 8443, 8080
+QUICK = {"profile": "fast", "interval": "200ms", "fast_interval": "20ms", "timeout": "200ms"}
 PATIENCE_S = 40.0
 CORE = """
 import asyncio, sys
 address, name, mode = sys.argv[1:]
 async def page(reader, writer):
-    line = (await reader.readuntil(b"\\r\\n\\r\\n")).split(b" ")[1]
+    try:
+        line = (await reader.readuntil(b"\\r\\n\\r\\n")).split(b" ")[1]
+    except (EOFError, OSError):
+        return writer.close()
     status, body = 200, b"MOBILEIRON-STATUS: OK (Mode: " + mode.encode() + b")"
     if b"hastatus" not in line:
         status, body = (200, b"MOBILEIRON-STATUS: OK") if mode == "Primary" else (503, b"")
@@ -77,15 +81,14 @@ class Core:
 class Controller:
     """`lbctl run` on a host."""
 
-    def __init__(self, host: Host, directory: Path, vip: dict[str, Any], cores: list[Core], fall: int = 2) -> None:
+    def __init__(self, host: Host, directory: Path, vip: dict[str, Any], cores: list[Core], probe: dict[str, Any]) -> None:
         self.host, self.file = host, directory / f"{host.name}.yaml"
         members = [{"name": core.name, "role": "primary" if core.name == "a" else "secondary", "address": core.host.ip4,
                     "url": f"http://{core.host.ip4}:{PAGES}"} for core in cores]
         members[1]["syncs_from"] = "a"
-        probe = {"profile": "fast", "interval": "200ms", "fast_interval": "20ms", "timeout": "200ms", "fall": fall}
         self.file.write_text(yaml.safe_dump({
             "controller": {"name": "test", "state": str(self.file.with_suffix(".db"))}, "api": {"socket": None, "listen": []},
-            "safety": {"stall_limit": "100ms"},
+            "safety": {"stall_limit": "25ms" if probe == {"profile": "fast"} else "100ms"},
             "services": {"core": {"probe": probe, "members": members, "actuators": [{"vip": {"address": f"{V4}/32", "interface": "eth0", **vip}}]}},
         }))
         self.process: subprocess.Popen[bytes] | None = None
@@ -123,10 +126,11 @@ class Client:
         return self.seen[-1][1] if self.seen else "-"
 
     def gap_s(self) -> float:
-        """From the last answer of a to the first of b."""
+        """From the first try that a no longer answers to the first answer of b."""
         found = self.seen
-        first = next(at for at, who in found if who == "b")
-        return first - max((at for at, who in found if who != "a" and at < first and at > min(t for t, w in found if w == "a")), default=first)
+        last = max(number for number, (_, who) in enumerate(found) if who == "a")
+        first = next(at for at, who in found[last:] if who == "b")
+        return first - found[last + 1][0]
 
     def close(self) -> None:
         self.process.kill()
@@ -146,8 +150,8 @@ class VipSite:
         for core in self.cores:
             core.ready()
 
-    def controller(self, host: Host, **vip: Any) -> Controller:
-        self.controllers.append(Controller(host, self.directory, vip, self.cores))
+    def controller(self, host: Host, probe: dict[str, Any] = QUICK, **vip: Any) -> Controller:
+        self.controllers.append(Controller(host, self.directory, vip, self.cores, probe))
         return self.controllers[-1]
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
