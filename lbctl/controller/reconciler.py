@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lbctl.actuators.base import Actual, Actuator, Cached, Direct, wanted
 from lbctl.clock import Clock
@@ -101,7 +101,8 @@ class Reconciler:
             self._applied = self._verified = desired.epoch
             self._rest()
             return
-        self._fresh = self._fresh or not resumed
+        only_ttl = old is not None and _same(old, replace(desired, low_ttl_s=old.low_ttl_s)) and self._verified == desired.epoch
+        self._fresh = self._fresh or not (resumed or only_ttl)
         if old is None or desired.epoch > old.epoch:
             self._stale = False
         self._start()
