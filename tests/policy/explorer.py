@@ -302,11 +302,11 @@ def _sync(node: Node, name: str) -> tuple[bool, ...]:
     state, saved = node.state, node.state.saved
     sight, active = state.members[name], state.members.get(saved.active or "")
     quiet = active.unserving_since if active else None
-    back = max((t for t in (sight.returned_at, saved.moved_at) if t is not None), default=None)
+    back = max((t for t in (sight.returned_at, saved.moved_at, sight.strayed) if t is not None), default=None)
     started = sight.sync_started if sight.sync_from == saved.active else None
     return (
         sight.standby_seen is not None and (sight.returned_at is None or sight.standby_seen >= sight.returned_at),
-        started is not None and quiet is not None and started > quiet,
+        started is not None and quiet is not None and started > max(quiet, sight.strayed or quiet),
         started is not None and back is not None and started > back,
     )
 
