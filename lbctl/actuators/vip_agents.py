@@ -60,8 +60,7 @@ class VipAgents:
             raise ActuatorError("not-configured", f"{self.id}: no agent is configured for {member}", temporary=False)
         self._decision = {"address": self._address, "epoch": desired.epoch, "members": [member], "addresses": sorted(addresses)}
         self._holder = ""
-        await self._vacate(member)
-        await self._lend(member)
+        await self._lend(member, await self._vacate(member))
         self._lend_on(member)
 
     async def read(self) -> Actual:
@@ -99,8 +98,9 @@ class VipAgents:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._renew(), name=f"lend {self.id}")
 
-    async def _vacate(self, member: str) -> None:
-        """Every other host is without the address, proved or by the end of its lease. Raises `Superseded` where one knows a newer decision."""
+    async def _vacate(self, member: str) -> float | None:
+        """Every other host is without the address, proved or by the end of its lease. Raises `Superseded` where one knows a newer decision.
+        The new host's stamp, where it is still fresh."""
         others = [name for name in self._agents if name != member]
         answers = await asyncio.gather(self._ask(member, {"op": "prepare"}), *(self._ask(name, {"op": "release"}) for name in others),
                                        return_exceptions=True)
@@ -122,10 +122,11 @@ class VipAgents:
             await self._clock.sleep(min(free_at - now, WAIT_MAX_S))
         if free_at > now + WAIT_MAX_S:
             raise ActuatorError("leased", f"{self._address}: the old host's lease ends in {free_at - self._clock.now():.0f} s")
+        return None if free_at > now else answers[0]["stamp"]
 
-    async def _lend(self, member: str) -> None:
+    async def _lend(self, member: str, stamp: float | None = None) -> None:
         """One renewal: a fresh stamp, and a lease from it."""
-        stamp = (await self._ask(member, {"op": "look"}))["stamp"]
+        stamp = stamp or (await self._ask(member, {"op": "look"}))["stamp"]
         self._lent[member] = self._clock.now() + self._settings.lease_s
         await self._ask(member, {"op": "hold", "stamp": stamp, "lease_s": self._settings.lease_s, "vacated": self._vacated})
 

@@ -96,7 +96,10 @@ def _figures(service: BuiltService, inner: Mapping[str, tuple[str, float]]) -> S
 
 def publication(actuator: BuiltActuator) -> budget.Publication:
     """An actuator as the budget sees it."""
-    return budget.Publication(actuator.id, PUBLISH_S.get(actuator.kind, float(actuator.settings.get("timeout_s", 1.0))), actuator.ttl_s)
+    takes_s = PUBLISH_S.get(actuator.kind, float(actuator.settings.get("timeout_s", 1.0)))
+    if actuator.settings.get("agents"):
+        takes_s += float(actuator.settings["lease_s"])  # a host that is gone is waited for as long as the address may be lent to it
+    return budget.Publication(actuator.id, takes_s, actuator.ttl_s)
 
 
 def inner_moves(config: Config) -> dict[str, tuple[str, float]]:

@@ -4,7 +4,7 @@
 
 Two hosts, a client that connects every 2 ms (50 ms at most for one try), and a fault: `service`, the service on the holder's host is killed and
 all else there lives; `host`, the holder's host is cut off as if it had lost its power. Every round builds everything anew. The gap is the time
-from the first try that was not answered by the old host to the first answer of the new one; median and range. Needs root and keepalived.
+from the last answer of the old host to the first of the new one; median and range. Needs root and keepalived.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ asyncio.run(main())
 """.replace("PAGES", str(PAGES)).replace("PORT", str(PORT))
 CLIENT = """
 import socket, sys, time
-last, began = None, time.monotonic()
+last, began, before = None, time.monotonic(), 0.0
 while True:
     made = socket.socket()
     made.settimeout(0.05)
@@ -54,8 +54,9 @@ while True:
     made.close()
     now = time.monotonic() - began
     if seen != last:
-        print(f"{now:.4f} {seen}", flush=True)
+        print(f"{now:.4f} {seen} {before:.4f}", flush=True)
         last = seen
+    before = now
     time.sleep(0.002)
 """
 
@@ -118,19 +119,22 @@ class Client:
 
     @property
     def seen(self) -> list[tuple[float, str]]:
-        lines = self._file.read_text().splitlines()
-        return [(float(line.split()[0]), line.split()[1]) for line in lines if len(line.split()) == 2]
+        return [(at, who) for at, who, _ in self._changes()]
+
+    def _changes(self) -> list[tuple[float, str, float]]:
+        rows = [line.split() for line in self._file.read_text().splitlines()]
+        return [(float(row[0]), row[1], float(row[2])) for row in rows if len(row) == 3]
 
     @property
     def last(self) -> str:
         return self.seen[-1][1] if self.seen else "-"
 
     def gap_s(self) -> float:
-        """From the first try that a no longer answers to the first answer of b."""
-        found = self.seen
-        last = max(number for number, (_, who) in enumerate(found) if who == "a")
-        first = next(at for at, who in found[last:] if who == "b")
-        return first - found[last + 1][0]
+        """From the last answer of a to the first of b."""
+        found = self._changes()
+        last = max(number for number, (_, who, _) in enumerate(found) if who == "a")
+        first = next(at for at, who, _ in found[last:] if who == "b")
+        return first - found[last + 1][2]
 
     def close(self) -> None:
         self.process.kill()
