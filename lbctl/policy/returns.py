@@ -137,7 +137,6 @@ def swap(turn: Turn, by: str, reason: str) -> None:
         syncs_from={**saved.syncs_from, old: new, new: None},
         latched=(saved.latched - {old}) | keep,
         needs_resync=(saved.needs_resync - {old}) | (keep if turn.case.modes else frozenset()),
-        lockout_until=None,
         approvals=tuple(a for a in saved.approvals if a.to not in keep),
     )
     turn.note("roles-swapped", f"{new} is the primary of {saved.service}, {old} its secondary: {reason}", by=by, member=new, latched=stays)
