@@ -106,8 +106,9 @@ def copy_papers(root: Path, libraries: list[str]) -> None:
                 SOURCE / "deploy/grafana/lbctl.json", SOURCE / "deploy/snmp/LBCTL-MIB.txt"]
     for file in examples:
         write(doc / "examples" / file.name, file.read_text())
-    for file in (SOURCE / "deploy/runbooks").glob("*.md"):
-        write(doc / "runbooks" / file.name, file.read_text())
+    for place in ("runbooks", "manual"):
+        for file in (SOURCE / "deploy" / place).glob("*.md"):
+            write(doc / place / file.name, file.read_text())
     write(doc / "copyright", (SOURCE / "LICENSE").read_text())
     write(doc / "libraries.txt", "".join(f"{line}\n" for line in libraries))
     packed(root / "usr/share/man/man1/lbctl.1.gz", run(sys.executable, str(HERE / "manpage.py")).encode())

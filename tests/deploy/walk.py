@@ -1,6 +1,6 @@
 """The newcomer's walk of the manual, typed into a real shell: `walk.md` is the script, and its printed outputs are what this shell printed.
 
-usage: python -m tests.deploy.walk        types every command and writes what it really printed into the page
+usage: python -m tests.deploy.walk        types every command at a reader's pace and writes what it really printed into the page
 
 The page names the loopback addresses of `configs/`. Here they are replaced by addresses of our own, so that walks run side by side.
 A command is repeated until it prints what the page says: a reader waits a moment too. Numbers may differ, words may not.
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "deploy" / "manual" / "walk.md"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d[\w.:,+-]*(?: (?:ms|s|min|h|d)\b)?")
+USER = re.compile(r"by \S+$")
 PATIENCE_S = 60.0
 TYPING_S = 5.0
 """Between two commands of a reader, when the page is written."""
@@ -46,8 +47,8 @@ def typed(block: str) -> Iterator[Typed]:
 
 
 def masked(text: str) -> list[str]:
-    """Its lines with every number as #, and one blank where there are several."""
-    return [line for line in (" ".join(NUMBER.sub("#", line).split()) for line in text.splitlines()) if line]
+    """Its lines with every number and the user as #, and one blank where there are several."""
+    return [line for line in (USER.sub("by #", " ".join(NUMBER.sub("#", line).split())) for line in text.splitlines()) if line]
 
 
 def missing(wanted: str, seen: str) -> list[str]:
