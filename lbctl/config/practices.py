@@ -194,6 +194,8 @@ def lockout(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findi
 def following(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
     """`follows` goes by site (G-FS)."""
     for name, service in config.services.items():
+        if service.settings.follows and service.settings.monitor.modes:
+            yield Finding(Severity.NOTE, "follows", name, "is a pair of Cores, which moves only when it fails (G-LB3): `follows` only alerts")
         for one in [name, service.settings.follows] if service.settings.follows else []:
             if one and not all(member.site for member in config.services[one].settings.members):
                 yield Finding(Severity.WARNING, "follows", name, f"`follows` goes by site, and not every member of {one} has one",
