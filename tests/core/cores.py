@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import secrets
 import signal
 import ssl
@@ -101,6 +102,8 @@ class Process:
         self.file = base / f"{name}.yaml"
         self.base = base
         self.ports = {"https": 0, "portal": 0, "ssh": 0} if host == "127.0.0.1" else {"https": 4443, "portal": 8443, "ssh": 2222}
+        self.within: list[str] = []
+        """The words before the program's own, such as those that put it on another host."""
         self._config = {"name": name, "directory": str(self.directory), "tls": {"ca_directory": str(base / "ca")}, "ha": ha, **more}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -114,7 +117,7 @@ class Process:
         self.file.write_text(yaml.safe_dump(self._config))
         command = "import sys; sys.argv[0] = 'lbctl'; from lbctl.cli.core import core; core()"
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", command, *(arguments or ("serve", "-c", str(self.file))), stdout=asyncio.subprocess.PIPE)
+            *self.within, sys.executable, "-c", command, *(arguments or ("serve", "-c", str(self.file))), stdout=asyncio.subprocess.PIPE)
         assert self._process.stdout is not None
         async with asyncio.timeout(WAIT_S):
             line = (await self._process.stdout.readline()).decode().strip()
@@ -137,6 +140,9 @@ class Process:
     async def close(self) -> None:
         if self._process is not None:
             await self.end(signal.SIGKILL)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
     @property
     def pid(self) -> int:

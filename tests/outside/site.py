@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import dns.asyncquery
 import dns.exception
 import dns.message
@@ -25,6 +26,8 @@ from tests.core.cores import Process, hosts, trusted
 
 PATIENCE_S = 60.0
 NAME = "core.gtm.example.com"
+PATIENT = {"profile": "standard", "interval": "1s", "fast_interval": "100ms", "timeout": "1s", "fall": 3}
+"""For tests in which a busy machine must not look like a failing Core."""
 QUICK = {"profile": "standard", "interval": "500ms", "fast_interval": "100ms", "timeout": "500ms", "fall": 3}
 
 
@@ -33,11 +36,13 @@ class Lbctl:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.within: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         log = self.file.with_suffix(".log").open("ab")
-        self._process = await asyncio.create_subprocess_exec(sys.executable, "-m", "lbctl.cli", "-c", str(self.file), "run", stdout=log, stderr=log)
+        self._process = await asyncio.create_subprocess_exec(
+            *self.within, sys.executable, "-m", "lbctl.cli", "-c", str(self.file), "run", stdout=log, stderr=log)
         log.close()
 
     async def end(self, number: int = signal.SIGTERM) -> int:
@@ -69,17 +74,31 @@ class Lbctl:
         code, text = await self.say("-o", "json", "status", "core")
         return dict(json.loads(text)) if code == 0 else {}
 
+    async def get(self, path: str) -> tuple[int, str]:
+        """One GET over the socket: what a verb prints, without starting a program for it. (0, "") while nobody answers."""
+        connector = aiohttp.UnixConnector(str(self.file.with_suffix(".sock")))
+        try:
+            async with aiohttp.ClientSession(connector=connector) as session, session.get(f"http://lbctl{path}") as response:
+                return response.status, await response.text()
+        except aiohttp.ClientError:
+            return 0, ""
+
+    async def seen(self) -> dict[str, Any]:
+        """The service object now."""
+        status, text = await self.get("/api/v1/services/core")
+        return dict(json.loads(text)) if status == 200 else {}
+
     @property
     def log(self) -> str:
         return self.file.with_suffix(".log").read_text()
 
 
 class Site:
-    """Cores a and b, lbctl, and what a client reads."""
+    """Cores a and b, lbctl, and what a client reads. `at`: the addresses of the three."""
 
     def __init__(self, base: Path, *, drive: bool = False, service: dict[str, Any] | None = None, probe: dict[str, Any] | None = None,
-                 ha_b: dict[str, Any] | None = None) -> None:
-        self.host_a, self.host_b, self.host = hosts(3)
+                 ha_b: dict[str, Any] | None = None, at: tuple[str, str, str] | None = None) -> None:
+        self.host_a, self.host_b, self.host = at or hosts(3)
         self.a = self._core(base, "core-a", self.host_a, {"mode": "Primary", "primary_host": self.host_b}, {"core-b": self.host_b})
         self.b = self._core(base, "core-b", self.host_b, {"mode": "Secondary", "primary_host": self.host_a, **(ha_b or {})}, {"core-a": self.host_a})
         self.base = base
@@ -130,12 +149,30 @@ class Site:
             return dns.rcode.to_text(reply.rcode())
         return ",".join(sorted(item.address for answer in reply.answer for item in answer))
 
+    async def serial(self) -> int:
+        """The zone's serial as a client reads it: every write raises it."""
+        reply = await dns.asyncquery.udp(dns.message.make_query("gtm.example.com", "SOA"), self.host, port=5300, timeout=PATIENCE_S)
+        return int(reply.answer[0][0].serial)
+
     async def until_answer(self, wanted: str) -> None:
         await self._until(self.answer, lambda seen: seen == wanted, f"the answer {wanted}")
 
     async def until_service(self, what: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        seen = await self._until(self.lbctl.service, lambda seen: bool(seen) and holds(seen), what)
+        seen = await self._until(self.lbctl.seen, lambda seen: bool(seen) and holds(seen), what)
         return dict(seen)
+
+    async def until_settled(self) -> None:
+        """Both members are known to be well, and the active as Primary."""
+        await self.until_service("all well", lambda s: s["state"] == "normal" and s["promoted"] and all(m["health"] == "up" for m in s["members"]))
+
+    async def go_back(self) -> None:
+        """The healed Primary gets its traffic only by a person (G-LB4); the Standby was never promoted (SEMANTICS 3 iii)."""
+        await self.until_service("the Primary serves", lambda s: s["members"][0]["monitors"]["status"]["health"] == "up")
+        assert await self.answer() == self.host_b
+        code, text = await self.lbctl.say("resume", "core")
+        assert code in (0, 6), text
+        await self.until_answer(self.host_a)
+        await self.until_settled()
 
     async def stays(self, wanted: str, seconds: float) -> None:
         """Asks all the time; every answer is this one."""
@@ -172,6 +209,3 @@ async def site(base: Path, **more: Any) -> AsyncIterator[Site]:
         yield made
     finally:
         await made.close()
-
-
-
