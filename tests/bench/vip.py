@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -130,6 +131,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("names", nargs="*", help=", ".join(CASES))
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything that was made is taken away again
     found: dict[tuple[str, str], list[float]] = {}
     restless: dict[tuple[str, str], int] = {}
     for _ in range(options.rounds):
