@@ -14,7 +14,9 @@ import click
 import pytest
 import yaml
 
+from lbctl.cli.replay import changed_by
 from lbctl.cli.root import cli
+from lbctl.config import read
 from lbctl.config.report import checked
 from lbctl.metrics import FAMILIES
 from lbctl.policy.gate import NAMES
@@ -74,6 +76,14 @@ def parse(arguments: list[str]) -> None:
 def test_every_command_that_is_typed_is_one_that_lbctl_takes(file: Path) -> None:
     found = {command: words(command) for command in typed_commands(file.read_text())}
     assert not {command: wrong for command, arguments in found.items() if arguments is not None and (wrong := complaint(arguments))}
+
+
+@each
+def test_every_setting_that_replay_is_given_is_one_that_it_knows(file: Path) -> None:
+    settings = read(ROOT / "configs" / "gtm-two-cores.yaml").services["core"].settings
+    for command in typed_commands(file.read_text()):
+        for change in re.findall(r"--set (\S+)", command):
+            assert changed_by(settings, (change,)) != settings, command
 
 
 @each
