@@ -1,8 +1,8 @@
 """The kernel's addresses and links, over rtnetlink (rtnetlink(7)): the few messages that an address that moves needs.
 
-Written out here because the usual library's asyncio side cannot be used on uvloop, which lbctl runs on, and takes 300 ms to import.
-The kernel answers a request inside the very call that sends it, so a request is an ordinary function of well under a millisecond;
-only *events* arrive when they like, over a socket of their own (`Events`).
+The messages are pyroute2's, so that their layout is not ours to get wrong; the socket is our own, because pyroute2's asyncio side cannot be used on
+uvloop, which lbctl runs on. The kernel answers a request inside the very call that sends it, so a request is an ordinary function of well under a
+millisecond; only *events* arrive when they like, over a socket of their own (`Events`).
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ import errno
 import ipaddress
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR
+from pyroute2.netlink.rtnl import RTM_DELADDR, RTM_DELLINK, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK
+from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from lbctl.net.packets import Address
 
-NEWLINK, DELLINK, GETLINK, NEWADDR, DELADDR, GETADDR = 16, 17, 18, 20, 21, 22
-_REQUEST, _ACK, _REPLACE, _DUMP, _CREATE = 0x1, 0x4, 0x100, 0x300, 0x400
-_ERROR, _DONE = 2, 3
-_NODAD = 0x02
+NEWLINK, DELLINK, NEWADDR, DELADDR = RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR
+_FOR_EVER = 0xFFFFFFFF
+_RUNNING = 0x40
 _GROUPS = 0x1 | 0x10 | 0x100
 """Links, IPv4 addresses, IPv6 addresses."""
-_HEADER, _ADDRESS, _LINK = struct.Struct("=IHHII"), struct.Struct("=BBBBI"), struct.Struct("=BxHiII")
 _ANSWER_S = 2
 _READ = 1 << 16
 
@@ -68,24 +72,25 @@ class Netlink:
 
     def links(self) -> list[Link]:
         """All interfaces."""
-        found = (_link(body) for kind, body in self._ask(GETLINK, _DUMP, _LINK.pack(0, 0, 0, 0, 0)) if kind == NEWLINK)
+        found = (_link(message) for message in self._ask(ifinfmsg(), RTM_GETLINK, NLM_F_DUMP) if message["header"]["type"] == NEWLINK)
         return [link for link in found if link is not None]
 
     def held(self, index: int) -> list[Held]:
         """All addresses of one interface."""
-        found = (_held(body) for kind, body in self._ask(GETADDR, _DUMP, _ADDRESS.pack(0, 0, 0, 0, 0)) if kind == NEWADDR)
+        found = (_held(message) for message in self._ask(ifaddrmsg(), RTM_GETADDR, NLM_F_DUMP) if message["header"]["type"] == NEWADDR)
         return [one for one in found if one is not None and one.index == index]
 
     def put(self, held: Held) -> None:
         """Adds the address, or sets its lifetime anew. Without duplicate detection by the kernel: whoever puts it has asked before."""
-        life = 0xFFFFFFFF if held.valid_s is None else held.valid_s
-        body = _attribute(6, struct.pack("=IIII", life, life, 0, 0)) + _attribute(8, struct.pack("=I", _NODAD))
-        self._ask(NEWADDR, _CREATE | _REPLACE | _ACK, _which(held) + body)
+        life = _FOR_EVER if held.valid_s is None else held.valid_s
+        message = _which(held)
+        message["attrs"] += [("IFA_CACHEINFO", {"ifa_preferred": life, "ifa_valid": life, "cstamp": 0, "tstamp": 0}), ("IFA_FLAGS", IFA_F_NODAD)]
+        self._ask(message, NEWADDR, NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK)
 
     def remove(self, held: Held) -> None:
         """Takes the address away; one that is not there is no error."""
         try:
-            self._ask(DELADDR, _ACK, _which(held))
+            self._ask(_which(held), DELADDR, NLM_F_ACK)
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
@@ -94,23 +99,25 @@ class Netlink:
         """Lets the socket go."""
         self._socket.close()
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
+    def _ask(self, message: Any, kind: int, flags: int) -> list[Any]:
         """One request and its whole answer."""
         self._sequence += 1
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags | _REQUEST, self._sequence, 0) + body)
-        found: list[tuple[int, bytes]] = []
+        message["header"] = {"type": kind, "flags": flags | NLM_F_REQUEST, "sequence_number": self._sequence, "pid": 0}
+        message.encode()
+        self._socket.send(message.data)
+        found: list[Any] = []
         while True:
-            for sequence, got, part in _messages(self._socket.recv(_READ)):
-                if sequence != self._sequence:
+            for part in _messages(self._socket.recv(_READ)):
+                header = part["header"]
+                if header["sequence_number"] != self._sequence:
                     continue  # the tail of an answer that was given up
-                if got == _DONE:
+                if header["type"] == NLMSG_DONE:
                     return found
-                if got == _ERROR:
-                    code = -int(struct.unpack_from("=i", part)[0])
-                    if code:
-                        raise OSError(code, os.strerror(code))
+                if header["type"] == NLMSG_ERROR:
+                    if header["error"] is not None:
+                        raise OSError(header["error"].code, os.strerror(header["error"].code))
                     return found
-                found.append((got, part))
+                found.append(part)
 
 
 class Events:
@@ -138,58 +145,39 @@ class Events:
                     raise
                 self._changed(0, None)
                 return
-            for _, kind, body in _messages(data):
+            for message in _messages(data):
+                kind = message["header"]["type"]
                 if kind in (NEWADDR, DELADDR):
-                    self._changed(kind, _held(body))
+                    self._changed(kind, _held(message))
                 elif kind in (NEWLINK, DELLINK):
-                    self._changed(kind, _link(body))
+                    self._changed(kind, _link(message))
 
 
-def _which(held: Held) -> bytes:
-    """The header of an address message and the address itself, as local and peer address: there is no peer."""
-    family = socket.AF_INET if held.address.version == 4 else socket.AF_INET6
-    text = held.address.packed
-    return _ADDRESS.pack(family, held.prefix, 0, 0, held.index) + _attribute(2, text) + _attribute(1, text)
+def _messages(data: bytes) -> Iterator[Any]:
+    """Each message of a datagram."""
+    yield from MarshalRtnl().parse(data)
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
+def _which(held: Held) -> Any:
+    """An address message that names the address, as local and peer address: there is no peer."""
+    message = ifaddrmsg()
+    message["family"] = socket.AF_INET if held.address.version == 4 else socket.AF_INET6
+    message["prefixlen"], message["index"] = held.prefix, held.index
+    message["attrs"] = [("IFA_LOCAL", str(held.address)), ("IFA_ADDRESS", str(held.address))]
+    return message
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(sequence, type, body) of each message of a datagram."""
-    at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, at)
-        if length < _HEADER.size:
-            return
-        yield sequence, kind, data[at + _HEADER.size : at + length]
-        at += (length + 3) & ~3
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found, at = {}, 0
-    while at + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, at)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[at + 4 : at + length]
-        at += (length + 3) & ~3
-    return found
-
-
-def _held(body: bytes) -> Held | None:
-    _, prefix, _, _, index = _ADDRESS.unpack_from(body)
-    found = _attributes(body[_ADDRESS.size :])
-    packed = found.get(2) or found.get(1)
-    if packed is None:
+def _held(message: Any) -> Held | None:
+    text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    if text is None:
         return None
-    life = struct.unpack_from("=II", found[6])[1] if 6 in found else 0xFFFFFFFF
-    return Held(index, ipaddress.ip_address(packed), prefix, None if life == 0xFFFFFFFF else life)
+    life = message.get_attr("IFA_CACHEINFO")
+    valid = _FOR_EVER if life is None else life["ifa_valid"]
+    return Held(message["index"], ipaddress.ip_address(text), message["prefixlen"], None if valid == _FOR_EVER else valid)
 
 
-def _link(body: bytes) -> Link | None:
-    _, _, index, flags, _ = _LINK.unpack_from(body)
-    found = _attributes(body[_LINK.size :])
-    name = found.get(3, b"").rstrip(b"\0").decode(errors="replace")
-    return Link(index, name, found.get(1, b""), bool(flags & 0x40)) if name else None
+def _link(message: Any) -> Link | None:
+    name, mac = message.get_attr("IFLA_IFNAME"), message.get_attr("IFLA_ADDRESS")
+    if not name:
+        return None
+    return Link(message["index"], name, bytes.fromhex(mac.replace(":", "")) if mac else b"", bool(message["flags"] & _RUNNING))
