@@ -88,7 +88,7 @@ def test_set_reaches_every_member(change: str, found: float) -> None:
     assert {getattr(m.probe, key, None) or getattr(m.probe, f"{key}_s") for m in settings.members} == {found}
 
 
-@pytest.mark.parametrize("change", ["fal=2", "fall", "fall=x", "name=y", "lockout=often"])
+@pytest.mark.parametrize("change", ["fal=2", "fall", "fall=x", "name=y", "profile=fast", "lockout=often"])
 def test_a_strange_set_is_a_usage_error(change: str) -> None:
     with pytest.raises(Failure):
         changed_by(pair(), (change,))

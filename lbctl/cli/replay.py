@@ -68,7 +68,7 @@ def changed_by(settings: ServiceSettings, changes: tuple[str, ...]) -> ServiceSe
         probe = next((f for f in fields(ProbeSettings) if f.name in (key, f"{key}_s")), None)
         own = next((f for f in fields(ServiceSettings) if f.name in (key, f"{key}_s")), None)
         target = probe or own
-        if not eq or target is None or target.name in ("name", "members", "monitor", "actuators"):
+        if not eq or target is None or target.name in ("name", "members", "monitor", "actuators", "profile", "connection"):
             raise Failure(USAGE, f"{change!r}: KEY=VALUE with a key of a probe or a service, such as fall=2 or lockout=1h")
         value = _value(target.name, str(target.type), text, change)
         if probe is not None:

@@ -122,7 +122,7 @@ RULES: tuple[Rule, ...] = (
         "not-latched",
         lambda case, name: name not in case.saved.latched,
         lambda case, name: f"{name} lost the traffic before and was not taken back" if name in case.saved.latched else f"{name} is not latched",
-        "an operator's resume, or `lbctl ack SERVICE --member MEMBER` once it is re-synced and reads Standby",
+        "an operator's resume, or `lbctl ack SERVICE --member MEMBER --reason …` once it is re-synced and reads Standby",
     ),
     Rule(
         "re-synced",
