@@ -37,7 +37,8 @@ def observe(turn: Turn, look: ProbeResult) -> None:
         turn.set(blind_since=None, judged_from=turn.now)
         _mark_void(turn, look, "blind")
         return
-    turn.state = replace(counted.state, blind_since=None)
+    sees_from = turn.state.judged_from if turn.state.blind_since is None else turn.now  # what was begun while blind may end later
+    turn.state = replace(counted.state, blind_since=None, judged_from=sees_from)
     _follow_active(turn, look, case)
 
 

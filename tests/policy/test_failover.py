@@ -8,8 +8,9 @@ from typing import Any
 from lbctl.model import commands as ask
 from lbctl.model.commands import Code
 from lbctl.model.events import Around
+from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import Role
-from tests.policy.stage import Stage, member, pair
+from tests.policy.stage import PROBE, Stage, member, pair
 
 WHO: Any = {"service": "core", "by": "ann", "reason": "story"}
 
@@ -57,6 +58,22 @@ def test_looks_begun_while_blind_count_for_nothing_though_they_end_later() -> No
     assert stage.view["members"][0]["monitors"]["status"]["failed_in_a_row"] == 0
     stage.rounds(3, a="ok/primary", b="503/standby")
     assert stage.view["state"] == "normal"
+
+
+def test_a_reply_that_ends_blindness_does_not_make_the_looks_begun_before_it_count() -> None:
+    """H3: with `fall: 1` one such look would move the traffic."""
+    stage = Stage(pair(replace(PROBE, fall=1))).normal()
+    stage.rounds(3, a="fail", b="fail")
+    begun = stage.now
+    assert stage.view["state"] == "blind"
+    stage.now += 0.1
+    stage.look("b", "standby")
+    for page in ("status", "hastatus"):
+        stage.hear(ProbeResult("a", page, Verdict.FAILED, Reason.TIMEOUT, begun, stage.now))
+    stage.now += 0.1
+    stage.look("b", "standby")
+    assert stage.active == "a" and stage.view["state"] == "normal"
+    assert all(page["failed_in_a_row"] == 0 for page in stage.view["members"][0]["monitors"].values())
 
 
 def test_a_void_look_elsewhere_may_be_the_event_at_which_a_wave_has_passed() -> None:
