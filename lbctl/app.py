@@ -108,7 +108,7 @@ class App:
 
     def _face(self, config: Config) -> ApiServer:
         """Page, API and metrics, over whoever is the controller."""
-        metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices)
+        metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices, self.auditor.kept)
         faces = application.build(World(self.controller, self.clock, self), config.api, metrics.render)
         dashboard.register(faces.web)
         return ApiServer(faces, config.api, self.clock)

@@ -62,6 +62,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_tls_not_after_timestamp_seconds": (GAUGE, "End of the member's certificate, also when it does not verify; 0 where there is none."),
     "lbctl_member_clock_skew_seconds": (GAUGE, "The member's clock against ours; NaN where not known."),
     "lbctl_replica_staleness_seconds": (GAUGE, "Age of the member's last sync; NaN where not known."),
+    "lbctl_readiness": (GAUGE, "1 for a best practice that is kept, 0 for one that is not, NaN where nobody can tell; where a drive is configured."),
     "lbctl_actuator_epoch": (GAUGE, "Epoch wanted, applied and verified."),
     "lbctl_actuator_errors_total": (COUNTER, "Attempts of an actuator that failed, by reason."),
     "lbctl_convergence_seconds": (HISTOGRAM, "From the decision to the last verified place."),
@@ -81,7 +82,11 @@ BOUNDS = (*map(repr, BUCKETS_S), "+Inf")
 NO_COUNTS = (0,) * len(BOUNDS)
 VERDICTS = tuple(verdict.value for verdict in Verdict)
 
+KEPT: Mapping[str, float] = {"yes": 1, "no": 0, "unknown": math.nan}
+
 Lines = dict[str, list[str]]
+Readiness = Callable[[], Mapping[str, Mapping[str, str]]]
+"""Service → practice → yes, no or unknown, as last audited."""
 Failures = dict[tuple[str, str], int]
 
 
@@ -124,11 +129,13 @@ def _pair(name: str, value: str) -> str:
 class Metrics:
     """Renders /metrics. `config_ok` tells whether the last reload was taken."""
 
-    def __init__(self, source: Source, clock: Clock, config_ok: Callable[[], bool], notices: Notices | None = None) -> None:
+    def __init__(self, source: Source, clock: Clock, config_ok: Callable[[], bool], notices: Notices | None = None,
+                 readiness: Readiness = dict) -> None:
         self._source = source
         self._clock = clock
         self._config_ok = config_ok
         self._notices = notices
+        self._readiness = readiness
         self._blocked: dict[tuple[str, str], set[str]] = {}
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -180,6 +187,8 @@ class Metrics:
     def _whole(self, lines: Lines, cases: Iterable[Case]) -> None:
         """What is of lbctl and not of a service."""
         counts, health = self._source.counts, self._source.health()
+        for service, practices in self._readiness().items():
+            lines["lbctl_readiness"] += [f"{labels(service=service, practice=name)} {_number(KEPT[holds])}" for name, holds in practices.items()]
         actuators = {actuator for case in cases for actuator in case.settings.actuators}
         known = {(actuator, reason) for actuator in actuators for reason in ACTUATOR_REASONS} | set(counts.actuator_errors)
         lines["lbctl_actuator_errors_total"] = [f"{labels(actuator=a, reason=r)} {counts.actuator_errors[a, r]}" for a, r in sorted(known)]

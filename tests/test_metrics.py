@@ -201,3 +201,11 @@ def test_how_notices_end_is_counted_by_way_from_the_first_scrape() -> None:
     assert value(found, "lbctl_notices_total", way="email:ops", outcome="given-up") == 2
     assert value(found, "lbctl_notices_total", way="email:ops", outcome="delivered") == 0
     assert value(found, "lbctl_notices_waiting") == 3
+
+
+def test_readiness_says_what_nobody_can_tell_as_that() -> None:
+    """G-BP: each practice a series: kept, not kept, or NaN."""
+    metrics = Metrics(Source([Stage()]), SystemClock(), lambda: True, readiness=lambda: {"core": {"same-version": "no", "same-clock": "unknown"}})
+    text = asyncio.run(metrics.render()).decode()
+    assert 'lbctl_readiness{service="core",practice="same-version"} 0' in text
+    assert 'lbctl_readiness{service="core",practice="same-clock"} NaN' in text

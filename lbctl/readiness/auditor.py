@@ -12,7 +12,7 @@ from lbctl.controller.supervisor import Heart
 from lbctl.drive import Hand
 from lbctl.readiness.facts import Audit
 from lbctl.readiness.gather import gather
-from lbctl.readiness.practices import audit_rows
+from lbctl.readiness.practices import PRACTICES, audit_rows
 
 Hands = Mapping[tuple[str, str], Hand]
 EVERY_S = 60.0
@@ -48,6 +48,14 @@ class Auditor:
         kept = sum(row["holds"] == "yes" for row in rows)
         ready = all(row["holds"] == "yes" for row in rows if row["practice"] in ("would-take-over", "modes-as-expected"))
         return {"service": name, "ready": ready, "kept": kept, "of": len(rows), "practices": rows}
+
+    def kept(self) -> dict[str, dict[str, str]]:
+        """Service → practice → yes, no or unknown, by the last audit; all unknown before the first. For metrics."""
+        unseen = {practice.name: "unknown" for practice in PRACTICES}
+        found = {service: dict(unseen) for service, _ in self._hands()}
+        for service in found:
+            found[service] |= {row["practice"]: row["holds"] for row in self.last.get(service, (0.0, []))[1]}
+        return found
 
     async def run(self, heart: Heart) -> None:
         """For ever: every service that lbctl has a hand on, once a minute."""

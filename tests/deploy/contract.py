@@ -19,8 +19,9 @@ METRICS: dict[str, frozenset[str]] = {
 }
 """Contract, section 5; `lbctl_alert` is ours: 1 while the policy says so."""
 
-IF_CONFIGURED = {"lbctl_notices_total": frozenset({"way", "outcome"}), "lbctl_notices_waiting": frozenset()}
-"""Ours, and only where there are ways to tell people."""
+IF_CONFIGURED = {"lbctl_notices_total": frozenset({"way", "outcome"}), "lbctl_notices_waiting": frozenset(),
+                 "lbctl_readiness": frozenset({"service", "practice"})}
+"""Ours, and only where there are ways to tell people, or a drive to ask the Cores by."""
 
 STATES = frozenset({
     "uninitialised", "normal", "failed-over", "all-down", "down", "dual-primary", "stranded", "partial", "blind", "common-mode", "re-arming",

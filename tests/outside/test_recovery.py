@@ -61,6 +61,23 @@ async def test_recovery_driven(tmp_path: Path) -> None:
         assert '"client_connections": true' in (await it.a.type("show failover status json"))[1]
 
 
+async def test_a_standby_that_was_never_promoted_gives_the_traffic_back_at_once(tmp_path: Path) -> None:
+    """SEMANTICS 3 (iii): B kept in Standby, so nothing was written on its side; the returned primary serves, and the resume needs nobody's word."""
+    async with site(tmp_path) as it:
+        await it.a.end(signal.SIGKILL)
+        await it.until_answer(it.host_b)
+        code, text = await it.lbctl.say("resume", "core")
+        assert code == 3 and "primary-serving" in text
+        await it.a.start()
+        await it.until_service("A serves", lambda s: s["members"][0]["monitors"]["status"]["verdict"] == "ok")
+        await it.stays(it.host_b, 1.0)
+        code, text = await it.lbctl.say("resume", "core")
+        assert code == 0, text
+        await it.until_answer(it.host_a)
+        seen = await it.until_service("normal", lambda s: s["state"] == "normal")
+        assert not seen["members"][0]["needs_resync"] and not seen["members"][0]["latched"]
+
+
 async def test_kill_9_of_the_controller_after_each_stage(tmp_path: Path) -> None:
     """H25: killed while A is dead and B has the traffic, restarted: the answer stands, and nothing moves back."""
     async with site(tmp_path) as it:
