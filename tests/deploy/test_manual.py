@@ -69,7 +69,11 @@ def parse(arguments: list[str]) -> None:
         name, found, rest = command.resolve_command(context, rest)
         assert found is not None
         context, command = click.Context(found, info_name=name, parent=context), found
-    command.make_context(command.name, rest, parent=context.parent)
+    try:
+        command.make_context(command.name, rest, parent=context.parent)
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:  # a file that the reader has made by then
+            raise
 
 
 @each

@@ -167,7 +167,7 @@ class Site:
 
     async def go_back(self) -> None:
         """The healed Primary gets its traffic only by a person (G-LB4); the Standby was never promoted (SEMANTICS 3 iii)."""
-        await self.until_service("the Primary serves", lambda s: s["members"][0]["monitors"]["status"]["health"] == "up")
+        await self.until_service("the Primary serves", _serves_as_primary)
         assert await self.answer() == self.host_b
         code, text = await self.lbctl.say("resume", "core")
         assert code in (0, 6), text
@@ -198,6 +198,12 @@ class Site:
         await self.lbctl.close()
         await self.a.close()
         await self.b.close()
+
+
+def _serves_as_primary(seen: dict[str, Any]) -> bool:
+    """Both pages of the Primary, each by a look since it is well again."""
+    pages = seen["members"][0]["monitors"]
+    return bool(pages["status"]["health"] == "up" and pages["status"]["verdict"] == "ok" and pages["hastatus"]["verdict"] == "primary")
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 import socket
 from datetime import UTC, datetime, timedelta
@@ -373,4 +374,5 @@ def test_urls_that_mean_nothing_are_refused(url: str) -> None:
 
 @pytest.mark.parametrize("kind", PROBES.values(), ids=PROBES.keys())
 def test_every_kind_says_its_pages_and_has_settings(kind: object) -> None:
-    assert kind.pages and isinstance(kind.modes, bool) and kind.settings()  # type: ignore[attr-defined]
+    needed = {field.name: "x" for field in dataclasses.fields(kind.settings) if field.default is dataclasses.MISSING}  # type: ignore[attr-defined]
+    assert kind.pages and isinstance(kind.modes, bool) and kind.settings(**needed)  # type: ignore[attr-defined]
