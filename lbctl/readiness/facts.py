@@ -22,7 +22,8 @@ class Holds(StrEnum):
 class CoreFacts:
     """One Core by its own word, as of `at` (steady seconds). `error` tells why nothing is known. Instants in `runs` are on our clock.
 
-    `config`: the HA Configuration window's fields; `saved_at`: when it was last saved; `runs`: Sync History, newest first.
+    `config`: the HA Configuration window's fields; `saved_at`: when it was last saved; `runs`: Sync History, newest first;
+    `heartbeat`: whether a standby's runs, and its failures in a row.
     """
 
     member: str
@@ -37,6 +38,7 @@ class CoreFacts:
     config: Mapping[str, Any] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
     runs: Sequence[Mapping[str, Any]] = ()
+    heartbeat: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

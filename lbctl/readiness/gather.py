@@ -31,7 +31,7 @@ async def _ask(member: str, hand: Hand, clock: Clock) -> CoreFacts:
     runs = [_ours(run, status.skew_s) for run in history.get("runs", []) if isinstance(run, dict)]
     return CoreFacts(
         member, clock.now(), "", status.version, status.mode, status.state, status.ha_enabled, status.skew_s,
-        status.raw.get("next_sync"), {**config, "name": status.name}, resources, runs)
+        status.raw.get("next_sync"), {**config, "name": status.name}, resources, runs, status.raw.get("heartbeat") or {})
 
 
 def _ours(run: Mapping[str, Any], skew: float) -> dict[str, Any]:

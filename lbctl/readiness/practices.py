@@ -153,6 +153,14 @@ def _next_run(audit: Audit, name: str, config: Mapping[str, Any]) -> str:
     return "" if wait <= _every_s(config) else f"the next sync of {name} is {wait / 3600:.1f} h away: was a setting saved after its StartTime?"
 
 
+def _network(audit: Audit, name: str, config: Mapping[str, Any]) -> str:
+    """What can be read of "the same network access": the standby reaches its source, as its own heartbeat tells."""
+    beat = audit.cores[name].heartbeat
+    if not beat.get("running"):
+        return f"{name} sends no heartbeat"
+    return f"{name} does not reach its source: {beat['failures']} heartbeats in a row failed ({beat.get('last')})" if beat.get("failures") else ""
+
+
 def _not_syncing(audit: Audit) -> Found:
     known = audit.known(*audit.standbys())
     busy = [core.member for core in known if core.runs and core.runs[0]["result"] == "Running"]
@@ -218,6 +226,8 @@ PRACTICES: tuple[Practice, ...] = (
     Practice("interval-an-hour", "Run Every is 60 minutes or more", _on_standbys(_interval, "60 minutes or more"), _LOOK),
     Practice("syncs-do-not-overlap", "adequate idle time between syncs", _on_standbys(_overlap, "half of the time is idle"), "a longer Run Every"),
     Practice("not-while-syncing", "no sync is running that a power-down would cut", _not_syncing, "wait for it to end"),
+    Practice("network-access", "every standby reaches its source", _on_standbys(_network, "every heartbeat arrives"),
+             "Manage Trusted Hosts > Test Connection; ports 8443, 443 and 22 both ways"),
     Practice("same-clock", "all Cores have the same clock time", _clocks, "NTP on every Core"),
     Practice("same-resources", "all Cores have the same resources", _resources, "the same CPUs and memory on each"),
     Practice("failover-controls", "Fail Over Controls are at their defaults", _on_standbys(_controls, "the guide's defaults"), _LOOK),

@@ -33,7 +33,7 @@ def good() -> Audit:
     runs = [{"result": "Success", "started": stage.now - 600, "completed": stage.now - 590}]
     cores = {
         name: CoreFacts(name, stage.now, "", "11.3", mode, state, True, 0.1, stage.now + 1800, {**GOOD, "name": name},
-                        {"cpus": 4, "memory_mib": 8192}, runs)
+                        {"cpus": 4, "memory_mib": 8192}, runs, {"running": True, "failures": 0, "last": "ok"})
         for name, mode, state in (("a", "Primary", "Active"), ("b", "Secondary", "Standby"))
     }
     return Audit(stage.case, cores, notified=1)
@@ -89,6 +89,7 @@ BROKEN: dict[str, Callable[[Audit], Audit]] = {
     "interval-an-hour": _config(run_every=15),
     "syncs-do-not-overlap": _run("Success", 3000.0),
     "not-while-syncing": _run("Running", None),
+    "network-access": _core("b", heartbeat={"running": True, "failures": 3, "last": "timeout"}),
     "same-clock": _core("b", skew_s=7.0),
     "same-resources": _core("b", resources={"cpus": 2, "memory_mib": 8192}),
     "failover-controls": _config(heartbeat_failures=2),
