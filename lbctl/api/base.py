@@ -1,4 +1,4 @@
-"""What the API needs from the controller: five reads, one `submit`, one bell.
+"""What the API needs from the controller: six reads, one `submit`, one bell.
 
 The journal is the queue: a stream never holds events of its own. `subscribe()` gives a bell that rings when something was journaled, and the
 stream reads on from the last `seq` it has sent. So a slow client costs no memory, misses nothing, and resumes from any `Last-Event-ID`.
@@ -53,6 +53,10 @@ class Controller(Protocol):
 
     def explain(self, name: str, to: str | None = None) -> Mapping[str, Any]:
         """Why traffic is where it is and what blocks a move; KeyError for an unknown service or member."""
+        ...
+
+    def looks(self, name: str, member: str) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+        """What recent looks at this member have shown, by page, in cells of equal length; KeyError for an unknown service."""
         ...
 
     async def events(self, since: int = 0, service: str | None = None, *, limit: int = 1000, newest: bool = False) -> Sequence[Step]:

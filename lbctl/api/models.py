@@ -122,6 +122,34 @@ class Explanation(Answer):
     """Why traffic is where it is, and what blocks a move."""
 
 
+class LookColumns(Answer):
+    """One page over the last cells, oldest first and the last one still filling; null where there was no look. `verdict` and `reason` are the
+    worst of the cell; counts end at 255."""
+
+    fastest_s: list[float | None]
+    slowest_s: list[float | None]
+    good: list[int | None]
+    failed: list[int | None]
+    verdict: list[str | None]
+    reason: list[str | None]
+
+
+class Looks(Answer):
+    """What recent looks have shown, by member and page: cells of `cell_s` seconds, the last of which ends at `until`. Not kept over a restart."""
+
+    service: str
+    cell_s: float
+    until: str
+    members: dict[str, dict[str, LookColumns]]
+
+
+class Whoami(Answer):
+    """Who is asking, as the journal would name them, and what they may do."""
+
+    by: str
+    role: Literal["viewer", "operator", "admin"]
+
+
 class Readiness(Answer):
     """Every best practice with its evidence; `ready`: the standby would take over now."""
 

@@ -13,6 +13,7 @@ from lbctl.api.call import Answered, Call
 from lbctl.api.models import EventQuery, ExplainQuery, ServicesQuery
 from lbctl.api.problems import Refusal
 from lbctl.api.times import iso
+from lbctl.controller.recent import CELL_S, until
 from lbctl.model.decision import Step
 
 NOTICES_SHOWN = 100
@@ -91,6 +92,24 @@ async def explain(call: Call) -> Answered:
     if to is not None:
         known_member(shown, to)
     return Answered(call.world.controller.explain(call.path["name"], to))
+
+
+async def looks(call: Call) -> Answered:
+    """The ring of every member, a few at a time, for the same reason as `each`."""
+    controller, name = call.world.controller, call.path["name"]
+    found: dict[str, Any] = {}
+    for number, member in enumerate(known(controller, name)["members"]):
+        if number % TURN == TURN - 1:
+            await call.world.clock.sleep(0)
+        try:
+            found[member["name"]] = controller.looks(name, member["name"])
+        except KeyError:
+            raise unknown("service", name, list(controller.names)) from None  # a reload has just taken it away
+    return Answered({"service": name, "cell_s": CELL_S, "until": iso(until(call.world.clock.now())), "members": found})
+
+
+async def whoami(call: Call) -> Answered:
+    return Answered({"by": call.principal.by, "role": call.principal.role.name.lower()})
 
 
 async def cluster(call: Call) -> Answered:

@@ -3,15 +3,16 @@
     the world → monitor → inbox → decide → save → publish → reconcilers → the world
 
 `loop` one per service · `reconciler` one per actuator · `monitor` the schedule of looks · `around` what one service must know of the others ·
-`journal` and `steps` what is told · `startup` what is published before anything is decided · `lease` who may act · `supervisor`, `pulse` its own
-health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots, submit commands and follow the journal; they know nothing else.
+`journal` and `steps` what is told · `recent` what looks have shown of late · `startup` what is published before anything is decided · `lease` who
+may act · `supervisor`, `pulse` its own health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots, submit commands and follow the
+journal; they know nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lbctl import policy
@@ -33,6 +34,7 @@ from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
 from lbctl.model.state import Saved
+from lbctl.policy import gate
 from lbctl.policy.case import Case
 from lbctl.policy.seconds import goes_by_what_is_published
 from lbctl.policy.view import brief
@@ -146,6 +148,7 @@ class Controller:
         self._tools.around.saw(service, look)
         loop = self._loops.get(service)
         if loop is not None:
+            loop.recent.saw(look)
             loop.post(look)
 
     def post(self, service: str, event: Event) -> None:
@@ -214,7 +217,16 @@ class Controller:
         if to is not None:
             loop.settings.member(to)
         now = self.clock.now()
-        return policy.explain(loop.settings, loop.state, now, self._tools.around.of(name, now), to)
+        around = self._tools.around.of(name, now)
+        found = policy.explain(loop.settings, loop.state, now, around, to)
+        case = Case(loop.settings, loop.state, now, around)
+        for candidate in found["candidates"]:
+            candidate |= _by_people(case, candidate["member"])
+        return found
+
+    def looks(self, name: str, member: str) -> dict[str, dict[str, list[Any]]]:
+        """What the looks of the last `recent.SPAN_S` have shown of this member, by page; KeyError for an unknown service."""
+        return self._loops[name].recent.shown(member, self.clock.now())
 
     async def events(self, since: int = 0, service: str | None = None, *, limit: int = 1000, newest: bool = False) -> list[Step]:
         """Journal lines with `seq` above `since`, oldest first; `newest`: the last `limit` of them. Raises `StoreUnavailable`."""
@@ -323,6 +335,12 @@ class Controller:
         """How long no look at all may come in."""
         slowest = max((m.probe.interval_s + m.probe.timeout_s for c in self._charges.values() for m in c.settings.members), default=float("inf"))
         return 3 * slowest + 10.0
+
+
+def _by_people(case: Case, candidate: str) -> dict[str, Any]:
+    """The rows that would refuse a person's `failover` and `switchover` to this candidate: what a face says before somebody asks."""
+    readings = {"for_failover": gate.operator_rows(case, candidate), "for_switchover": gate.switchover_rows(case, candidate)}
+    return {name: [asdict(row) for row in rows if not row.holds] for name, rows in readings.items()}
 
 
 def _followers(charges: Iterable[Charge]) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from dataclasses import replace
 from lbctl import policy
 from lbctl.controller.convergence import Convergence
 from lbctl.controller.inbox import Inbox
+from lbctl.controller.recent import Recent
 from lbctl.controller.reconciler import Reconciler
 from lbctl.controller.steps import steps_of
 from lbctl.controller.tools import Tools
@@ -47,13 +48,14 @@ class ServiceLoop:
     """The one that decides for one service. `halted`: why it acts no more, empty while it does."""
 
     __slots__ = ("_alarm", "_busy", "_closed", "_fast", "_inbox", "_moving", "_overtaken", "_restless", "_store_again", "_tools", "_verified",
-                 "halted", "reconcilers", "settings", "state")
+                 "halted", "recent", "reconcilers", "settings", "state")
 
     def __init__(self, settings: ServiceSettings, state: State, tools: Tools, reconcilers: Mapping[str, Reconciler]) -> None:
         self.settings = settings
         self.state = state
         self.halted = ""
         self.reconcilers = reconcilers
+        self.recent = Recent(settings.monitor.pages)
         self._tools = tools
         self._inbox = Inbox()
         self._busy = False
@@ -190,6 +192,7 @@ class ServiceLoop:
         before, self.state = self.state, state
         if isinstance(event, Reloaded) and decision.reply is not None and decision.reply.code is Code.DONE:
             self.settings = event.settings
+            self.recent.follow(event.settings.monitor.pages, event.settings.names)
         self._count(event, decision, before)
         self._store_again = self._store_again if state.unsaved else None
         self._alarm.set(min((at for at in (decision.wake_at, self._store_again) if at is not None), default=None), now)

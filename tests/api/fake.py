@@ -89,6 +89,11 @@ class FakeController:
     def explain(self, name: str, to: str | None = None) -> Mapping[str, Any]:
         return {"service": name, "to": to, "why": "core-a is active since the start"}
 
+    def looks(self, name: str, member: str) -> Mapping[str, Mapping[str, Sequence[Any]]]:
+        cells: dict[str, list[Any]] = {"fastest_s": [None, 0.002], "slowest_s": [None, 0.004], "good": [None, 3], "failed": [None, 1],
+                 "verdict": [None, "failed"], "reason": [None, "timeout"]}
+        return {"status": cells}
+
     async def events(self, since: int = 0, service: str | None = None, *, limit: int = 1000, newest: bool = False) -> Sequence[Step]:
         found = [step for step in self.journal if step.seq > since and service in (None, step.service)]
         return found[-limit:] if newest else found[:limit]

@@ -6,7 +6,7 @@ import getpass
 
 import pytest
 
-from lbctl.api.models import Services
+from lbctl.api.models import Looks, Services
 from tests.api.conftest import Running
 
 
@@ -92,3 +92,21 @@ async def test_answers_are_ascii_and_carry_no_foreign_script(running: Running) -
     async with running.local.get("/api/v1/services/core") as answer:
         raw = await answer.read()
     assert raw.isascii() and answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_recent_looks_come_by_member_and_page_with_the_time_of_their_cells(running: Running) -> None:
+    async with running.local.get("/api/v1/services/core/looks") as answer:
+        found = Looks.model_validate_json(await answer.read())
+    assert set(found.members) == {"core-a", "core-b"} and found.members["core-a"]["status"].reason == [None, "timeout"]
+    assert found.cell_s == 20 and found.until == "2027-01-15T08:00:20Z"
+    async with running.local.get("/api/v1/services/cor/looks") as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize(("who", "role"), [("vera", "viewer"), ("otto", "operator"), ("anna", "admin")])
+async def test_whoami_names_the_reader_and_the_role(running: Running, who: str, role: str) -> None:
+    """So that a page offers only what its reader may do."""
+    async with running.tcp.get("/api/v1/whoami", headers=running.bearer(who)) as answer:
+        assert await answer.json() == {"by": who, "role": role}
+    async with running.tcp.get("/api/v1/whoami") as answer:
+        assert await answer.json() == {"by": "local", "role": "viewer"}
