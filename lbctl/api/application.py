@@ -6,6 +6,7 @@ application serves the Unix socket and TCP; only who somebody is differs (`auth`
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from lbctl.api import call, openapi
 from lbctl.api.auth import Doorkeeper, Principal, require
 from lbctl.api.call import Answered, Call, Route, World
 from lbctl.api.idempotency import KEY_MAX, Kept, Memory
-from lbctl.api.problems import Refusal, from_http
+from lbctl.api.problems import SECURITY, Refusal, from_http
 from lbctl.api.routes import ROUTES, V1
 from lbctl.api.stream import Streams
 from lbctl.api.tokens import Role, TokenFile
@@ -26,7 +27,8 @@ from lbctl.errors import LbctlError
 
 BODY_MAX = 64 * 1024
 PLAN_MAX = 8 * 1024 * 1024
-SECURITY = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+BODY_S = 20.0
+"""How long a body may take to arrive: a connection that is held open by dribbling is one that others lack."""
 
 log = structlog.get_logger()
 _Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,13 +39,17 @@ PRINCIPAL = web.RequestKey("principal", Principal)
 
 
 class Application:
-    """All routes over one controller; `web` is the aiohttp application, `guarded` puts somebody else's handler (the page's) behind the same door."""
+    """All routes over one controller; `web` is the aiohttp application, `guarded` puts somebody else's handler (the page's) behind the same door.
+
+    `body_s` is how long a body may take to arrive.
+    """
 
     def __init__(self, world: World, doorkeeper: Doorkeeper, metrics: Scrape) -> None:
         self._world = world
         self._doorkeeper = doorkeeper
         self._metrics = metrics
         self._memory = Memory()
+        self.body_s = BODY_S
         self.streams = Streams(world.controller)
         self._document = json.dumps(openapi.document(ROUTES)).encode()
         self.web = web.Application(middlewares=[self._problems], client_max_size=PLAN_MAX)
@@ -101,7 +107,7 @@ class Application:
 
     async def _write(self, request: web.Request, route: Route, principal: Principal) -> web.StreamResponse:
         assert route.body is not None
-        raw = await _body(request, PLAN_MAX if route.name == "plan" else BODY_MAX)
+        raw = await _body(request, PLAN_MAX if route.name == "plan" else BODY_MAX, self.body_s)
         body = call.typed(route.body, lambda model: model.model_validate_json(raw or b"{}"))
         asked = Call(self._world, principal, request.match_info, None, body, call.revision(request.headers.get("If-Match")))
 
@@ -140,12 +146,27 @@ def _respond(answered: Answered) -> web.Response:
     return web.Response(body=body, status=answered.status, content_type="application/json", headers=answered.headers)
 
 
-async def _body(request: web.Request, most: int) -> bytes:
-    """415 for anything but JSON: a form from a foreign page cannot send that. 413 beyond `most` bytes."""
+async def _body(request: web.Request, most: int, within_s: float) -> bytes:
+    """415 for anything but plain JSON: a form from a foreign page cannot send that, and a few packed bytes may unpack to gigabytes.
+
+    413 beyond `most` bytes, 408 after `within_s`, 400 where the body breaks its own framing (RFC 9112 section 7).
+    """
     if request.content_type != "application/json":
         raise Refusal(415, "send the body as application/json")
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Refusal(415, "send the body as it is, without a Content-Encoding", headers={"Accept-Encoding": "identity"})
     if (request.content_length or 0) > most:
         raise Refusal(413, f"at most {most} bytes")
+    try:
+        async with asyncio.timeout(within_s):
+            return await _read(request, most)
+    except web.RequestPayloadError:
+        raise Refusal(400, "the body is not what its headers announce") from None
+    except TimeoutError:
+        raise Refusal(408, f"the body did not arrive within {within_s:g} s") from None
+
+
+async def _read(request: web.Request, most: int) -> bytes:
     raw = bytearray()
     async for chunk in request.content.iter_chunked(65536):
         raw += chunk

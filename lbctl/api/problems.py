@@ -15,6 +15,8 @@ from aiohttp import web
 from lbctl.model.commands import Code, Reply
 
 CONTENT_TYPE = "application/problem+json"
+SECURITY: Mapping[str, str] = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+"""Headers of every answer that does not bring its own."""
 
 STATUS_OF: Mapping[Code, int] = {
     Code.DONE: 200,
@@ -35,19 +37,26 @@ TITLES: Mapping[int, str] = {
     403: "not allowed",
     404: "no such thing",
     405: "method not allowed",
+    408: "too slow",
     409: "refused by a safety rule",
     412: "somebody else changed it first",
     413: "too large",
+    414: "too long",
     415: "send application/json",
+    417: "expectation failed",
     421: "not this host",
     422: "not understood",
     429: "too many attempts",
+    431: "headers too large",
     500: "error",
+    501: "unknown method",
     503: "not able to act",
+    504: "took too long",
+    505: "unknown HTTP version",
 }
 
 _CODE_OF: Mapping[int, Code] = {401: Code.NOT_ALLOWED, 403: Code.NOT_ALLOWED, 421: Code.NOT_ALLOWED, 429: Code.NOT_ALLOWED, 409: Code.REFUSED,
-                                412: Code.CONFLICT, 503: Code.NO_QUORUM, 500: Code.ERROR}
+                                412: Code.CONFLICT, 503: Code.NO_QUORUM, 500: Code.ERROR, 504: Code.ERROR}
 
 
 @dataclass
@@ -69,7 +78,7 @@ class Refusal(Exception):
     def response(self) -> web.Response:
         """The document as an HTTP answer, in ASCII."""
         body = json.dumps(self.document(), default=str).encode()
-        return web.Response(body=body, status=self.status, content_type=CONTENT_TYPE, headers=self.headers)
+        return web.Response(body=body, status=self.status, content_type=CONTENT_TYPE, headers={**SECURITY, **self.headers})
 
 
 def refused(reply: Reply) -> Refusal:
@@ -82,7 +91,16 @@ def refused(reply: Reply) -> Refusal:
     return Refusal(STATUS_OF[reply.code], reply.message, reply.code, extra)
 
 
+_WORDS: Mapping[int, str] = {
+    404: "nothing is served at this path; /openapi.json lists what is",
+    405: "this path does not take this method",
+    413: "the body is too large",
+    417: "Expect takes 100-continue and nothing else",
+}
+
+
 def from_http(error: web.HTTPException) -> Refusal:
     """aiohttp's own errors (404, 405, 413 …) in the same form."""
     headers = {name: value for name, value in error.headers.items() if name in ("Allow", "Location")}
-    return Refusal(error.status, error.text if error.status == 413 and error.text else error.reason, None, {}, headers)
+    takes = f"; it takes {headers['Allow'].replace(',', ', ')}" if "Allow" in headers else ""
+    return Refusal(error.status, _WORDS.get(error.status, error.reason) + takes, None, {}, headers)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from lbctl.api.application import Application
+from lbctl.api.connection import Door
 from lbctl.clock import Clock
 from lbctl.config.tree import ApiConfig, ServerTls
 
@@ -23,15 +23,7 @@ SHUTDOWN_S = 2.0
 log = structlog.get_logger()
 
 
-class _NoStrangers(logging.Filter):
-    """What is not HTTP is answered with 400 and not logged: anybody can send it, and could fill the disk with it (H54)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
 _aiohttp = logging.getLogger("lbctl.api")
-_aiohttp.addFilter(_NoStrangers())
 
 
 def server_tls(tls: ServerTls) -> ssl.SSLContext:
@@ -52,7 +44,9 @@ class Server:
         self._application = application
         self._settings = settings
         self._clock = clock
-        self._runner = web.AppRunner(application.web, access_log=None, logger=_aiohttp, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
+        self._runner = web.AppRunner(application.web, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
+        self._listening: list[asyncio.Server] = []
+        self.doors: list[Door] = []
         self._tls: ssl.SSLContext | None = None
         self._tls_seen: tuple[int, ...] = ()
         self._watch: asyncio.Task[None] | None = None
@@ -75,13 +69,21 @@ class Server:
         if not await _answers(path):
             _clear(path)
         sock = _bind(path)
-        await web.SockSite(self._runner, sock).start()
+        await self._listen(sock)
         self._bound = path
 
     async def _tcp(self, host: str, port: int) -> None:
         sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
         self.addresses.append(sock.getsockname()[:2])
-        await web.SockSite(self._runner, sock, ssl_context=self._tls).start()
+        await self._listen(sock, self._tls)
+
+    async def _listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """By hand instead of by aiohttp's sites, so that the connections are ours."""
+        server = self._runner.server
+        assert server is not None, "the runner is set up before anything listens"
+        door = Door(server, _aiohttp)
+        self._listening.append(await asyncio.get_running_loop().create_server(door, sock=sock, ssl=tls, backlog=128))
+        self.doors.append(door)
 
     def _tls_marks(self) -> tuple[int, ...]:
         tls = self._settings.tls
@@ -109,6 +111,8 @@ class Server:
     async def stop(self) -> None:
         """Ends streams, lets running requests finish for a moment, closes."""
         self._application.streams.close()
+        for listening in self._listening:
+            listening.close()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)

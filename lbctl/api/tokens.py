@@ -82,8 +82,8 @@ _NOBODY = "0" * 64
 
 
 def digest(secret: str) -> str:
-    """Of the whole token text."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    """Of the whole token text; a header may hold bytes that are no text at all."""
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()
 
 
 def create(name: str, role: Role, *, now: float, lifetime_s: float | None = None) -> tuple[Token, str]:

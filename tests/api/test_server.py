@@ -46,17 +46,56 @@ async def test_a_socket_left_over_from_a_crash_is_taken_over(tmp_path: Path) -> 
     await server.stop()
 
 
+async def say(running: Running, sent: bytes) -> bytes:
+    """What is answered until the server hangs up."""
+    reader, writer = await asyncio.open_connection(*running.server.addresses[0])
+    writer.write(sent)
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
 async def test_what_is_not_http_is_refused_and_not_logged(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     """H54: a stranger cannot fill the log."""
     garbage = (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nX: \x00\r\n\r\n", b"nonsense\r\n\r\n", b"GET " + b"/" * 20_000 + b" HTTP/1.1\r\n\r\n")
-    for sent in garbage:
-        reader, writer = await asyncio.open_connection(*running.server.addresses[0])
-        writer.write(sent)
-        async with asyncio.timeout(20):
-            answer = await reader.read()
-        writer.close()
-        assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400")), (sent, answer)
+    for sent, status in zip(garbage, (501, 400, 501, 414), strict=True):
+        answer = await say(running, sent)
+        assert answer.startswith(b"HTTP/1.0 %d" % status), (sent, answer)
     assert caplog.records == []
+
+
+async def test_a_fault_of_our_own_is_a_problem_document_and_is_logged(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """What has happened stands in the log, not in the answer."""
+    running.controller.services = {"core": {}}
+    async with running.local.get("/api/v1/services/core") as answer:
+        problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, problem["code"]) == (500, 1) and "revision" not in problem["detail"]
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
+
+
+async def test_a_body_that_dribbles_is_given_up(running: Running) -> None:
+    """A connection that is held open is one that others lack."""
+    running.application.body_s = 0.1
+    head = f"POST /api/v1/services/core/hold HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {running.texts['otto']}\r\n"
+    answer = await say(running, f"{head}Content-Type: application/json\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{{".encode())
+    assert answer.startswith(b"HTTP/1.1 408") and b"problem+json" in answer
+
+
+async def test_strangers_that_fill_the_port_do_not_keep_the_operator_on_the_host_out(running: Running) -> None:
+    """H55: nor do they take the files that looks need."""
+    unix, tcp = running.server.doors
+    tcp.most = tcp.open + 2
+    held = [await asyncio.open_connection(*running.server.addresses[0]) for _ in range(2)]
+    assert await say(running, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") == b""
+    assert (await running.post("/services/core/release"))[0] == 200
+    held[0][1].close()
+    async with asyncio.timeout(30):
+        while tcp.open == tcp.most:
+            await asyncio.sleep(0.01)
+    assert (await say(running, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    held[1][1].close()
+    assert unix is not tcp
 
 
 class Tls:
