@@ -6,6 +6,7 @@ The configuration has already been checked as a whole; what is still read here a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,13 +14,24 @@ from lbctl.actuators import ACTUATORS, Surroundings
 from lbctl.actuators.base import Actuator
 from lbctl.clock import Clock
 from lbctl.config.quantities import Endpoint as Wish
-from lbctl.config.tree import AuthoritativeConfig, BuiltActuator, BuiltService, Canary, Config, MonitorConfig, NotifyConfig, TsigConfig, ZoneConfig
+from lbctl.config.tree import (
+    AuthoritativeConfig,
+    BuiltActuator,
+    BuiltService,
+    Canary,
+    Config,
+    MonitorConfig,
+    NotifyConfig,
+    ProbeTarget,
+    TsigConfig,
+    ZoneConfig,
+)
 from lbctl.controller import CANARIES
 from lbctl.dns.settings import Endpoint, ServerSettings, TsigKey, ZoneSettings, tsig_key
 from lbctl.drive import Grip, Hand
 from lbctl.errors import ConfigError, Problem
 from lbctl.freshness import Source
-from lbctl.model.settings import ProbeSettings
+from lbctl.model.settings import MemberSettings, ProbeSettings
 from lbctl.notifiers import NOTIFIERS, build
 from lbctl.notifiers.base import Notifier
 from lbctl.probes import PROBES
@@ -132,7 +144,9 @@ def _known_as(service: BuiltService) -> dict[str, str]:
     for member in service.settings.members:
         spot, drive = service.targets.get(member.name), service.drives.get(member.name)
         texts = [member.name, *(text for view in member.address.values() for text in view)]
-        texts += [urlsplit(spot.url).hostname or "", (spot.connect or "").rsplit(":", 1)[0]] if spot is not None else []
+        if spot is not None:
+            ways = (spot.connect, *(way for _, way in spot.families))
+            texts += [urlsplit(spot.url).hostname or "", *((way or "").rsplit(":", 1)[0] for way in ways)]
         texts += [drive.ssh.host] if drive is not None else []
         found.update({text: member.name for text in texts if text})
     return found
@@ -150,11 +164,16 @@ def probe_of(monitor: MonitorConfig, engine: Engine) -> Probe:
 def targets_of(service: BuiltService, pages: Iterable[str]) -> list[Target]:
     """Every page of every member."""
     listed = tuple(pages)
-    return [
-        target_at(spot.url, member=member.name, page=page, connect=spot.connect, tls=spot.tls,
-                  timeout_s=member.probe.timeout_s, connection=member.probe.connection)
-        for member in service.settings.members for page in listed if (spot := service.targets[member.name])
-    ]
+    return [_target(service.targets[member.name], member, page) for member in service.settings.members for page in listed]
+
+
+def _target(spot: ProbeTarget, member: MemberSettings, page: str) -> Target:
+    """The page, and where the member is looked at over each family, the same page over each (H22)."""
+    def at(connect: str | None, family: int | None = None) -> Target:
+        return target_at(spot.url, member=member.name, page=page, connect=connect, tls=spot.tls, timeout_s=member.probe.timeout_s,
+                         connection=member.probe.connection, family=family)
+
+    return replace(at(spot.connect), families=tuple(at(connect, family) for family, connect in spot.families), rule=member.probe.families)
 
 
 def canaries_of(canaries: Iterable[Canary], engine: Engine) -> list[tuple[str, Probe, list[Target]]]:

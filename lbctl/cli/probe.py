@@ -31,15 +31,15 @@ from lbctl.wiring import probe_of, targets_of
 def probe(options: Globals, what: str, connect: str | None, ca_file: str | None, insecure: bool, timeout_s: float) -> None:
     """One look at each page, verbose; 0 if every page that decides was good."""
     looks = asyncio.run(_look(options, what, connect, Tls(verify=not insecure, ca_file=ca_file), timeout_s))
-    emit(options, {"looks": [asdict(look) for look in looks]}, _told(looks))
-    click.get_current_context().exit(OK if any(look.good for look in looks) else ERROR)
+    emit(options, {"looks": [{**asdict(look), "family": target.family} for target, look in looks]}, _told(looks))
+    click.get_current_context().exit(OK if any(look.good for _, look in looks) else ERROR)
 
 
-async def _look(options: Globals, what: str, connect: str | None, tls: Tls, timeout_s: float) -> list[ProbeResult]:
+async def _look(options: Globals, what: str, connect: str | None, tls: Tls, timeout_s: float) -> list[tuple[Target, ProbeResult]]:
     engine = Engine(SystemClock())
     try:
         aims = _aims_of_url(what, engine, connect, tls, timeout_s) if "://" in what else _aims_of_member(options, what, engine)
-        return [await one.look(target) for one, target in aims]
+        return [(target, await one.look(target)) for one, target in aims]
     finally:
         engine.close()
 
@@ -61,7 +61,7 @@ def _aims_of_member(options: Globals, what: str, engine: Engine) -> Iterable[tup
     if member not in built.settings.names:
         raise _unknown("member", member, built.settings.names)
     one = probe_of(built.monitor, engine)
-    return [(one, target) for target in targets_of(built, one.pages) if target.member == member]
+    return [(one, way) for target in targets_of(built, one.pages) if target.member == member for way in target.families or (target,)]
 
 
 def _config(options: Globals) -> Config:
@@ -79,8 +79,8 @@ def _unknown(kind: str, name: str, names: Iterable[str]) -> Failure:
     return Failure(USAGE, f"no {kind} is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known[:20])}"))
 
 
-def _told(looks: Iterable[ProbeResult]) -> Iterable[str]:
-    for look in looks:
-        first, *rest = describe(look)
+def _told(looks: Iterable[tuple[Target, ProbeResult]]) -> Iterable[str]:
+    for target, look in looks:
+        first, *rest = describe(look, target.family)
         yield paint(clean(first), GOOD if look.good else BAD)
         yield from (clean(line) for line in rest)

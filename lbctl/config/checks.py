@@ -9,8 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from lbctl.config.context import Complaint, Context
+from lbctl.config.kinds import Haproxy, Vip
 from lbctl.config.problems import suggestion
-from lbctl.config.profiles import probe_settings
+from lbctl.config.profiles import families, probe_settings
+from lbctl.config.service import family_ways
 from lbctl.config.services import Member, Service
 from lbctl.probes import PROBES
 from lbctl.probes.base import host_port, pin, url_parts
@@ -74,23 +76,41 @@ def probing(context: Context, name: str, service: Service) -> Complaints:
                             "a look must end before the next begins: raise `interval` or lower `timeout`")
         if settings.fast_interval_s > settings.interval_s:
             yield Complaint((*near, "probe"), f"fast_interval {settings.fast_interval_s:g}s is longer than interval {settings.interval_s:g}s")
-        yield from _place(path, member, service)
+        yield from _place(context, path, member, service)
 
 
-def _place(path: tuple[str | int, ...], member: Member, service: Service) -> Complaints:
-    readers = ((("url",), member.url, url_parts), (("connect",), member.connect, host_port), (("tls", "pin_sha256"), member.tls.pin_sha256, pin))
+def _place(context: Context, path: tuple[str | int, ...], member: Member, service: Service) -> Complaints:
+    connects = [(("connect",), text, host_port) for text in member.connect]
+    readers = ((("url",), member.url, url_parts), *connects, (("tls", "pin_sha256"), member.tls.pin_sha256, pin))
+    wrong = False
     for key, text, read in readers:
         try:
             if text:
                 read(text)
         except ValueError as error:
+            wrong = True
             yield Complaint((*path, *key), str(error))
+    if not wrong:
+        yield from _ways(context, path, member, service)
     if member.tls.client_key_file and not member.tls.client_cert_file:
         yield Complaint((*path, "tls", "client_key_file"), "is the key of no certificate", "add `client_cert_file`")
     if service.monitor.tcp and not service.monitor.tcp.port and not member.url:
         yield Complaint((*path,), "no port is known", "add `monitor: {tcp: {port: …}}`, or `url: tcp://HOST:PORT` here")
     if service.monitor.kind == "site" and not member.url:
         yield Complaint((*path,), "the url of the site's lbctl is missing", "add `url: https://HOST:9653`")
+
+
+def _ways(context: Context, path: tuple[str | int, ...], member: Member, service: Service) -> Complaints:
+    """Each family that is looked at by itself has a place; without that, one place is enough (H22)."""
+    if families(member, context.file.defaults.probe, service.probe, member.probe) == "one":
+        if len(member.connect) > 1:
+            yield Complaint((*path, "connect"), f"{len(member.connect)} places, and one look",
+                            "add `probe: {families: any}` (or `all`) to look over each")
+        return
+    try:
+        family_ways(member, member.url or "https://192.0.2.1")
+    except ValueError as error:
+        yield Complaint((*path, "connect"), str(error), "name an address of each family, or one name that has both")
 
 
 def kinds(context: Context, name: str, service: Service) -> Complaints:
@@ -162,7 +182,7 @@ def within(name: str, zone: str) -> bool:
 
 
 def commands(context: Context, name: str, service: Service) -> Complaints:
-    """`exec` runs a program by its path; `haproxy` and the agents of `vip` are of members that exist, and every member's host has its agent."""
+    """`exec` runs a program by its path; `haproxy` is of members that exist, and so are the agents of a `vip` that stands on their hosts."""
     members = [member.name for member in service.members]
     for number, actuator in enumerate(service.actuators):
         path = ("services", name, "actuators", number, actuator.kind)
@@ -170,15 +190,26 @@ def commands(context: Context, name: str, service: Service) -> Complaints:
             program = getattr(actuator.settings, key)[0]
             if not program.startswith("/"):
                 yield Complaint((*path, key), f"{program!r} is not an absolute path", "no shell and no PATH is searched")
-        key = {"haproxy": "servers", "vip": "agents"}.get(actuator.kind, "")
-        named = getattr(actuator.settings, key) if key else ()
-        for member in named:
+        for member in actuator.settings.servers if isinstance(actuator.settings, Haproxy) else ():
             if member not in members:
-                yield Complaint((*path, key, member), f"there is no member {member}", suggestion(member, members))
-        if key == "agents" and named and (missing := [member for member in members if member not in named]):
-            yield Complaint((*path, key), f"no agent is named for {', '.join(missing)}", "every host that may hold the address needs one")
-        if key == "agents" and named and service.kind == "pool":
-            yield Complaint((*path, key), "a pool has no one active member whose host could hold the address", "leave `agents` out")
+                yield Complaint((*path, "servers", member), f"there is no member {member}", suggestion(member, members))
+        if isinstance(actuator.settings, Vip) and actuator.settings.agents:
+            yield from _agents((*path, "agents"), actuator.settings, members, service)
+
+
+def _agents(path: tuple[str | int, ...], vip: Vip, members: list[str], service: Service) -> Complaints:
+    """Named like the members whose hosts they are on; with `forward` they are hosts in front of the members, and none of these."""
+    if service.kind == "pool":
+        yield Complaint(path, "a pool has no one active member whose host could hold the address", "leave `agents` out")
+    for name in vip.agents:
+        if vip.forward and name in members:
+            yield Complaint((*path, name), f"{name} is a member: with `forward` the agents are balancer hosts in front of the members",
+                            "name them after those hosts, or leave `forward` out")
+        if not vip.forward and name not in members:
+            yield Complaint((*path, name), f"there is no member {name}", suggestion(name, members) or "balancer hosts need `forward`")
+    missing = [member for member in members if member not in vip.agents]
+    if missing and not vip.forward:
+        yield Complaint(path, f"no agent is named for {', '.join(missing)}", "every host that may hold the address needs one")
 
 
 CHECKS: tuple[Callable[[Context, str, Service], Complaints], ...] = (roles, member_names, probing, kinds, patterns, means, views, zones, commands)

@@ -164,6 +164,8 @@ class Probe(Model):
     """Time without one good look before traffic may move."""
     connection: Literal["fresh", "keep"] | None = None
     """`fresh`: a new connection for each look; `keep`: kept open, a failure confirmed by a fresh one."""
+    families: Literal["one", "any", "all"] | None = None
+    """Members with IPv4 and IPv6: `one` look for both, or one over each, of which `any` or `all` must be good; a dead family is withheld."""
 
 
 TwoPersons = Literal["failover", "failover --force", "approve", "switchover", "resume", "swap-roles", "adopt", "ack", "release"]

@@ -161,7 +161,7 @@ def _members(name: str, old: BuiltService, new: BuiltService, saved: Saved) -> I
         if old.targets.get(member) != new.targets.get(member) or before.address != after.address:
             yield Change(name, "member", f"{member} is looked at elsewhere: its looks begin anew, its latch stays")
         for field in fields(before):
-            if field.name not in ("address", "role") and getattr(before, field.name) != getattr(after, field.name):
+            if field.name not in ("address", "role", "place") and getattr(before, field.name) != getattr(after, field.name):
                 yield Change(name, "member", f"{member}: {field.name} changes")
     kept = [member for member in new.settings.names if member in old.settings.names]
     if kept != [member for member in old.settings.names if member in new.settings.names]:

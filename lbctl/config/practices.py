@@ -101,13 +101,14 @@ def same_place(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Fi
 
 
 def families(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
-    """What is published is what was looked at (H22): a look goes over one address family."""
+    """What is published is what was looked at (H22)."""
     for name, service in config.services.items():
-        both = [member.name for member in service.settings.members
+        both = [member.name for member in service.settings.members if not service.targets[member.name].families
                 for view in member.address.values() if len({":" in address for address in view}) > 1]
         if both:
-            yield Finding(Severity.NOTE, "families", name, f"publishes IPv4 and IPv6 of {', '.join(dict.fromkeys(both))} and looks over one of them: "
-                                                           "a path that is dead in the other is not seen")
+            yield Finding(Severity.WARNING, "families", name,
+                          f"publishes IPv4 and IPv6 of {', '.join(dict.fromkeys(both))} and looks over one: a dead path in the other is not seen",
+                          f"services.{name}.probe.families: any (or all)")
 
 
 def pool_of_cores(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:

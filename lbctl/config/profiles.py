@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from lbctl.config.models import Probe, Rules
+from lbctl.config.services import Member
 from lbctl.model.settings import ProbeSettings
 
 PROFILES = MappingProxyType({
@@ -21,7 +22,7 @@ PROFILES = MappingProxyType({
 """Contract section 3; `rise` is 2 in all."""
 
 SECONDS = ("interval", "fast_interval", "timeout", "min_outage")
-WORDS = ("fall", "rise", "leak", "connection")
+WORDS = ("fall", "rise", "leak", "connection", "families")
 
 
 def probe_settings(*levels: Probe) -> ProbeSettings:
@@ -34,6 +35,13 @@ def probe_settings(*levels: Probe) -> ProbeSettings:
         changed |= {key: getattr(level, key) for key in WORDS if getattr(level, key) is not None}
         settings = replace(settings, **changed) if changed else settings
     return settings
+
+
+def families(member: Member, *levels: Probe) -> str:
+    """How a member's address families are looked at (H22). Unsaid: each by itself where nothing but its addresses says where it is looked at."""
+    said = next((level.families for level in reversed(levels) if level.families), None)
+    both = len({":" in text for view in member.address.values() for text in view}) > 1
+    return said or ("any" if both and not (member.url or member.connect) else "one")
 
 
 def rule(name: str, *levels: Rules) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lbctl.config.context import Context
 from lbctl.config.kinds import Actuator
-from lbctl.config.profiles import probe_settings, rule
+from lbctl.config.profiles import families, probe_settings, rule
 from lbctl.config.services import ClientTls, Member, Monitor, Service
 from lbctl.config.surroundings import actuator_id
 from lbctl.config.tree import (
@@ -21,7 +23,7 @@ from lbctl.config.tree import (
 )
 from lbctl.model.settings import Freshness, Heartbeat, MemberSettings, MonitorSettings, Role, ServiceSettings
 from lbctl.probes import PROBES
-from lbctl.probes.base import Tls, pin
+from lbctl.probes.base import Tls, host_port, literal, pin, url_parts
 
 DURATIONS = ("lockout", "promote_timeout", "seen_window", "maintenance_max", "approval_expires")
 
@@ -33,7 +35,7 @@ def built_service(context: Context, name: str, service: Service) -> BuiltService
     return BuiltService(
         settings=_settings(context, name, service, actuators),
         monitor=_monitor(context, service.monitor),
-        targets={member.name: _target(context, service.monitor, member) for member in members},
+        targets={member.name: _target(context, service, member) for member in members},
         freshness={
             member.name: FreshnessSource(fresh.source, fresh.every, context.path(fresh.file) if fresh.file else None, fresh.url)
             for member in members if (fresh := member.freshness)
@@ -77,11 +79,14 @@ def _settings(context: Context, name: str, service: Service, actuators: tuple[Bu
 
 def _member(context: Context, service: Service, member: Member) -> MemberSettings:
     fresh = member.freshness
+    levels = (context.file.defaults.probe, service.probe, member.probe)
+    place = _target(context, service, member)
     return MemberSettings(
         name=member.name,
         role=Role(member.role),
         address=dict(member.address),
-        probe=probe_settings(context.file.defaults.probe, service.probe, member.probe),
+        probe=replace(probe_settings(*levels), families=families(member, *levels)),
+        place=" ".join((place.url, *member.connect)),
         syncs_from=member.syncs_from,
         manual_approval=member.approval == "manual",
         site=member.site,
@@ -91,11 +96,35 @@ def _member(context: Context, service: Service, member: Member) -> MemberSetting
     )
 
 
-def _target(context: Context, monitor: Monitor, member: Member) -> ProbeTarget:
+def _target(context: Context, service: Service, member: Member) -> ProbeTarget:
     first = next(iter(member.address.values()))[0]
     host = f"[{first}]" if ":" in first else first
-    url = member.url or (f"tcp://{host}:{monitor.tcp.port}" if monitor.tcp else f"https://{host}")
-    return ProbeTarget(member.name, url, member.connect, _tls(context, member.tls))
+    url = member.url or (f"tcp://{host}:{service.monitor.tcp.port}" if service.monitor.tcp else f"https://{host}")
+    rule_ = families(member, context.file.defaults.probe, service.probe, member.probe)
+    ways = family_ways(member, url) if rule_ != "one" else ()
+    return ProbeTarget(member.name, url, member.connect[0] if member.connect else None, _tls(context, member.tls), ways)
+
+
+def family_ways(member: Member, url: str) -> tuple[tuple[int, str | None], ...]:
+    """(family, where to connect to) for each family that the member is published in; empty where that is one only.
+
+    In this order: what `connect` says, the url's own host (None), the member's address. ValueError where a family has no place at all.
+    """
+    found: dict[int, str] = {}
+    for text in (text for view in member.address.values() for text in view):
+        found.setdefault(6 if ":" in text else 4, text)
+    return tuple((family, _way(member.connect, url, family, found[family])) for family in sorted(found)) if len(found) > 1 else ()
+
+
+def _way(connects: Sequence[str], url: str, family: int, address: str) -> str | None:
+    hosts = [(text, host_port(text)[0]) for text in connects]
+    for text, host in hosts:
+        if not literal(host) or (6 if ":" in host else 4) == family:
+            return text
+    if hosts:
+        raise ValueError(f"expected a place to look over IPv{family} as well, found {', '.join(connects)}")
+    host = url_parts(url)[1]
+    return None if not literal(host) or (6 if ":" in host else 4) == family else address
 
 
 def _tls(context: Context, tls: ClientTls) -> Tls:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from lbctl.config.blocks import Model, OneKind, none_is_empty, optional_block
 from lbctl.config.kinds import Actuator, Notify
 from lbctl.config.models import Api, Authoritative, Controller, Probe, Rules, Safety, Site
-from lbctl.config.quantities import Address, Count, Name, OneOrMore, Port, PositiveDuration, Share, SshServer, Text
+from lbctl.config.quantities import Address, Count, Name, OneOrMore, Port, PositiveDuration, Share, SshServer, Text, one_or_more
 
 URL = r"^(https?|tcp)://[^\s]+$"
 
@@ -98,8 +98,8 @@ class Member(Model):
     """What clients are sent to; a list gives A and AAAA; a map gives views."""
     url: Annotated[str, Field(pattern=URL)] | None = None
     """Where it is probed; default https://ADDRESS."""
-    connect: Text | None = None
-    """Probe this address (and port), with the url's Host and SNI."""
+    connect: Annotated[tuple[Text, ...], BeforeValidator(one_or_more, json_schema_input_type=str | list[str])] = ()
+    """Probe this address (and port), with the url's Host and SNI; with `probe.families` one for each family."""
     tls: Annotated[ClientTls, optional_block(ClientTls)] = ClientTls()
     """Certificates."""
     probe: Annotated[Probe, optional_block(Probe)] = Probe()

@@ -91,12 +91,16 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
-    """Where one member is looked at, in the words of `probes.base.target_at`. `connect` wins over the resolved host of `url`."""
+    """Where one member is looked at, in the words of `probes.base.target_at`. `connect` wins over the resolved host of `url`.
+
+    `families`: where it is looked at over IPv4 (4) and IPv6 (6), each with a `connect` of its own; empty where one look stands for all (H22).
+    """
 
     member: str
     url: str
     connect: str | None = None
     tls: Tls = field(default_factory=Tls)
+    families: tuple[tuple[int, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

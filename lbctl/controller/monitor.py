@@ -28,6 +28,7 @@ from lbctl.controller.watched import NEVER, Flight, Guard, Page
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ProbeSettings
 from lbctl.probes.base import Probe, Target
+from lbctl.probes.families import aim
 
 Emit = Callable[[str, ProbeResult], None]
 
@@ -69,7 +70,7 @@ class Monitor:
             key = (target.member, target.page)
             page = before.get(key)
             if page is None or page.aim.target != target or page.settings != settings[target.member] or page.probe != probe:
-                page = Page(self, service, probe, probe.aim(target), settings[target.member])
+                page = Page(self, service, probe, aim(probe, target), settings[target.member])
                 self._first(page)
             else:
                 del before[key]
@@ -137,13 +138,17 @@ class Monitor:
         page = flight.page
         self._left(page, flight)
         limit = min(self._stall_limit_s, page.aim.target.timeout_s / 2)
-        if not result.void and self.stalls.overlap(result.started, result.ended, limit):
-            result = replace(result, void=STALL)
+        if result.families:
+            result = replace(result, families=tuple((family, self._marked(part, limit)) for family, part in result.families))
+        result = self._marked(result, limit)
         page.remember(result)
         if page.overdue:
             page.overdue = False
             self.schedule(page, max(self.now(), page.started + self._step(page.settings.fast_interval_s)))
         self._emit(page.service, result)
+
+    def _marked(self, result: ProbeResult, limit: float) -> ProbeResult:
+        return replace(result, void=STALL) if not result.void and self.stalls.overlap(result.started, result.ended, limit) else result
 
     def drop(self, page: Page) -> None:
         """The page is not watched any more."""

@@ -40,12 +40,16 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """`by` is who asked, `revision` the one they had seen (None: whatever it is now; H36)."""
+    """`by` is who asked, `revision` the one they had seen (None: whatever it is now; H36).
+
+    `key` names this one asking, so that a repetition is not done twice; it stands in the journal's line. Empty: it may be repeated.
+    """
 
     service: str
     by: str
     reason: str = ""
     revision: int | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

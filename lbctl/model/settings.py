@@ -19,7 +19,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """How often, how long, how many (contract section 3). The defaults are the profile `careful`."""
+    """How often, how long, how many (contract section 3). The defaults are the profile `careful`.
+
+    `families`: over which address families a member that is published in both is looked at, and how the two looks make one (H22): `one` way for
+    all, `any` family is enough, or `all` are needed.
+    """
 
     profile: str = "careful"
     interval_s: float = 5.0
@@ -30,6 +34,7 @@ class ProbeSettings:
     leak: int = 10
     min_outage_s: float = 20.0
     connection: str = "fresh"
+    families: str = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class MemberSettings:
     """One member of a service, in its place in the order.
 
     `address` maps a view's name to the addresses that clients are sent to (texts, A and AAAA mixed); the plain form has the one view "".
+    `place` is where it is looked at, as text: what was seen elsewhere says nothing about it (H28).
     """
 
     name: str
@@ -77,6 +83,7 @@ class MemberSettings:
     freshness: Freshness | None = None
     driven: bool = False
     heartbeat: Heartbeat | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

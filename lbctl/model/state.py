@@ -141,6 +141,7 @@ class Run:
 class Saved:
     """The durable half. `active` None: not yet known (uninitialised). `file_primary` is what the file said when its roles were last taken.
 
+    `withheld`: families that are not published though their member has an address there ("core-a/6"), because that path is dead (H22).
     `answering`: the members that a pool answers with; a failover service answers with its active alone. `unfollowed`: the site of the followed
     service at which a person moved this one elsewhere; it is not followed there.
     """
@@ -166,6 +167,7 @@ class Saved:
     drain: Drain | None = None
     farewell: Farewell | None = None
     answering: tuple[str, ...] = ()
+    withheld: frozenset[str] = frozenset()
     unfollowed: str = ""
     counter: int = 0
 
@@ -176,7 +178,8 @@ class PageSight:
 
     `first_bad` is the start of the first failed look since the last good one, `last_bad` the start of the last *counted* one: looks started
     less than `timeout` apart count as one. `down_at` is the end of the look that completed the outage (`fall` or leak, and `min_outage`).
-    `voided` is why the newest look counts for nothing; a real look clears it.
+    `voided` is why the newest look counts for nothing; a real look clears it. `families` is the same for "4" and "6" alone, where the member is
+    looked at over both (H22).
     """
 
     health: Health = Health.UNKNOWN
@@ -189,6 +192,11 @@ class PageSight:
     last: ProbeResult | None = None
     since: float | None = None
     voided: str = ""
+    families: tuple[tuple[str, PageSight], ...] = ()
+
+    def family(self, family: str) -> PageSight | None:
+        """The history over one address family; None where it was never looked at by itself."""
+        return next((sight for name, sight in self.families if name == family), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ def again(settings: ServiceSettings, state: State, look: ProbeResult) -> State |
         return None
     if not _calm(state) or not _same(page, look) or not _settled(page, look, look.member == state.saved.active):
         return None
+    if look.families and not _families_settled(page, look):
+        return None
     counted = health.note(page, look, settings.member(look.member).probe, good=look.good)
     seen = replace(sight, pages={**sight.pages, look.page: counted})
     if look.verdict is Verdict.STANDBY:
@@ -42,6 +44,14 @@ def _calm(state: State) -> bool:
 def _same(page: PageSight, look: ProbeResult) -> bool:
     last = page.last
     return last is not None and last.verdict is look.verdict and last.reason is look.reason and not page.voided
+
+
+def _families_settled(page: PageSight, look: ProbeResult) -> bool:
+    """Both families are well and were: nothing is to be withheld, nothing to be given back."""
+    return len(page.families) > 1 and all(
+        part.good and (known := page.family(family)) is not None and known.health is Health.UP and known.bad_run == 0 and known.leak == 0
+        for family, part in look.families
+    ) and all(known.health is Health.UP for _, known in page.families)
 
 
 def _settled(page: PageSight, look: ProbeResult, active: bool) -> bool:

@@ -80,6 +80,11 @@ class Case:
         """The history of the page that judges this member."""
         return self.page(name, self.decisive(name))
 
+    def family(self, name: str, family: str) -> Health | None:
+        """The health of the path to a member over one address family, by the page that judges it; None where it is not looked at by itself."""
+        sight = self.judged(name).family(family)
+        return None if sight is None else sight.health
+
     def up(self, name: str) -> bool:
         return self.judged(name).health is Health.UP
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lbctl.model.looks import Health, Verdict
-from lbctl.policy import doubt, failover, follow, pool
+from lbctl.policy import doubt, failover, families, follow, pool
 from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.turn import Turn
@@ -63,6 +63,7 @@ def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     yield from _active_alerts(case)
     yield from _pool_alerts(case) if case.settings.kind == "pool" else _candidate_alerts(case)
     yield from _mode_alerts(case)
+    yield from _family_alerts(case)
     yield from _people_alerts(case)
 
 
@@ -120,6 +121,14 @@ def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     swapped = [name for name in case.others() if case.primary(name) and case.serves(name) and name not in case.saved.latched]
     if swapped and case.standby(case.active):
         yield "RolesSwappedOutside", swapped[0], f"{swapped[0]} says Primary and {case.active} Standby: roles were swapped on the servers"
+
+
+def _family_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    """H22: what clients of one family do without, or would do without after a move."""
+    for key in sorted(case.saved.withheld):
+        name, _, family = key.partition("/")
+        if name in case.settings.names and families.looked_at(case.settings, name):
+            yield "FamilyWithheld", name, f"{families.NAMES[family]} of {name} does not answer and is not published"
 
 
 def _judged(case: Case) -> bool:

@@ -17,7 +17,24 @@ from lbctl.model.events import Around, Event
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
-from lbctl.policy import arming, calm, conditions, drain, failover, follow, moves, operator, pool, pool_start, reload, returns, runs, seen, start
+from lbctl.policy import (
+    arming,
+    calm,
+    conditions,
+    drain,
+    failover,
+    families,
+    follow,
+    moves,
+    operator,
+    pool,
+    pool_start,
+    reload,
+    returns,
+    runs,
+    seen,
+    start,
+)
 from lbctl.policy.explain import reason_now
 from lbctl.policy.turn import Turn
 
@@ -53,6 +70,7 @@ def _judge(turn: Turn) -> None:
         pool_start.watch_adoption(turn)
         arming.watch_rearming(turn)
         pool.judge(turn)
+        families.judge(turn)
         return
     operator.finish_drain(turn)
     drain.watch_farewell(turn)
@@ -61,6 +79,7 @@ def _judge(turn: Turn) -> None:
     returns.watch_resync(turn)
     failover.judge(turn)
     follow.judge(turn)
+    families.judge(turn)
 
 
 def _take(turn: Turn, event: Event) -> None:

@@ -52,6 +52,21 @@ def stranded_by(case: Case) -> tuple[str, ...]:
     return tuple(name for name in case.others() if case.primary(name) and (case.follows(name) or name in case.saved.latched))
 
 
+def freezes(case: Case) -> str:
+    """The rule by which what is published must stay as it is, whatever its members' health; "" if it may change."""
+    if case.in_maintenance():
+        return "not-in-maintenance"
+    if case.saved.hold is not None or case.run_open():
+        return "not-held"
+    if case.settings.observe:
+        return "automation-on"
+    if case.saved.rearming or case.state.uninitialised:
+        return "armed"
+    if blind(case):
+        return "not-blind"
+    return "" if common_mode(case) is None else "no-common-mode"
+
+
 def mass_verdict(wanting: int, services: int, rule: MassMove) -> str:
     """What a wave of `wanting` services out of all means for each of them: "open", "hold" or "stagger" (H53)."""
     if wanting < rule.at_least or wanting < rule.share * services:

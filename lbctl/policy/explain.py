@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from lbctl.model.decision import Desired, RuleResult
 from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import State
-from lbctl.policy import doubt, drain, gate, health, pool, returns
+from lbctl.policy import doubt, drain, families, gate, health, pool, returns
 from lbctl.policy.budget import spell
 from lbctl.policy.case import Case
 from lbctl.policy.conditions import conditions
@@ -30,14 +29,10 @@ def desired(settings: ServiceSettings, state: State, now: float) -> Desired | No
     if not members:
         return None
     before = saved.move.restore.active if saved.move is not None else ""
-    previous = settings.member(before).address if before in settings.names else {}
+    previous = families.addresses(settings, (before,), saved.withheld) if before in settings.names else {}
     case = Case(settings, state, now)
-    return Desired(saved.service, saved.epoch, members, _addresses(settings, members), previous, _ttl_cap(case), drain.low_ttl_s(case))
-
-
-def _addresses(settings: ServiceSettings, members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    views = {view for name in members for view in settings.member(name).address}
-    return {v: tuple(dict.fromkeys(a for name in members for a in settings.member(name).address.get(v, ()))) for v in sorted(views)}
+    told = families.addresses(settings, members, saved.withheld)
+    return Desired(saved.service, saved.epoch, members, told, previous, _ttl_cap(case), drain.low_ttl_s(case))
 
 
 def _ttl_cap(case: Case) -> float | None:

@@ -73,6 +73,7 @@ def _epoch_rises(change: Change) -> Iterator[str]:
     stayed = change.new.active == change.old.active and change.new.primary == change.old.primary
     second_yes = isinstance(change.event, ask.Approve) and change.new.move is None
     excused = change.settings.kind == "pool" or second_yes or isinstance(change.event, ask.Adopt | Reloaded | Started)
+    excused = excused or change.new.withheld != change.old.withheld  # another answer of the same member (H22)
     if change.new.epoch > change.old.epoch and stayed and not excused:
         yield "a new epoch without a move"
 
@@ -292,12 +293,53 @@ POOL_INVARIANTS: dict[str, Callable[[Change], Iterator[str]]] = {
 """What must never be of a pool, beside the others."""
 
 
+def _families_by_looks(change: Change) -> Iterator[str]:
+    """H22: a family is withheld from clients only beside one that answers, and by looks, not in maintenance or under a hold."""
+    for key in change.new.withheld - change.old.withheld:
+        name, _, family = key.partition("/")
+        seen = [change.page(name, page) for page in change.settings.monitor.pages]
+        if not any(part.health is Health.UP for page in seen for other, part in page.families if other != family):
+            yield f"{key} is withheld and nothing else of it answers"
+        if all(part.health is Health.UP for page in seen for own, part in page.families if own == family):
+            yield f"{key} is withheld and answers"
+        span = change.old.maintenance
+        told = change.old.hold is not None or (span is not None and span.since <= change.now < span.until)
+        if told and change.automatic:
+            yield f"{key} was withheld in maintenance or under a hold"
+
+
+def _families_leave_some(change: Change) -> Iterator[str]:
+    """Clients are always told something, and something else only under a new epoch."""
+    for name in change.settings.names:
+        gone = {key for key in change.new.withheld if key.startswith(f"{name}/")}
+        if len(gone) > 1:
+            yield f"{' and '.join(sorted(gone))} are withheld: nothing of {name} is left"
+    told = {change.new.active, *change.new.answering}
+    changed = {key for key in change.new.withheld ^ change.old.withheld if key.partition("/")[0] in told}
+    if changed and change.new.epoch <= change.old.epoch:
+        yield f"{', '.join(sorted(changed))} changed in the answer without a new epoch"
+
+
+FAMILY_INVARIANTS: dict[str, Callable[[Change], Iterator[str]]] = {
+    "families-by-looks": _families_by_looks,
+    "families-leave-some": _families_leave_some,
+}
+"""What must never be where members are looked at over each address family."""
+
+
+def _rules(settings: ServiceSettings) -> Iterator[tuple[str, Callable[[Change], Iterator[str]]]]:
+    yield from INVARIANTS.items()
+    if settings.kind == "pool":
+        yield from POOL_INVARIANTS.items()
+    if any(member.probe.families != "one" for member in settings.members):
+        yield from FAMILY_INVARIANTS.items()
+
+
 def check(settings: ServiceSettings, before: State, decision: Decision, event: Event, now: float) -> None:
     """Raises `InvariantBroken` naming the first one that the decision breaks."""
     if before.saved is decision.state.saved and not isinstance(event, Command):
         return
     change = Change(settings, before, decision, event, now)
-    rules = INVARIANTS if settings.kind == "failover" else {**INVARIANTS, **POOL_INVARIANTS}
-    for name, broken in rules.items():
+    for name, broken in _rules(settings):
         for what in broken(change):
             raise InvariantBroken(f"{settings.name}: {name}: {what}")

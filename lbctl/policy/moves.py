@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from lbctl.model.state import Move, Restore, Saved
-from lbctl.policy import drain
+from lbctl.policy import drain, families
 from lbctl.policy.seen import put
 from lbctl.policy.turn import Turn
 
@@ -36,6 +36,7 @@ def begin(turn: Turn, target: str, *, trigger: str, verb: str, by: str, reason: 
         move=Move(trigger, verb, source, target, saved.epoch + 1, turn.now, by, reason, _restore(saved), _ttl(turn)),
         drain=None,
         farewell=None,
+        withheld=families.brought(turn.case, target),
     )
     turn.set(promoted=not turn.case.modes, up_since=None, never_promoted=verb != "resume", asked={}, uninitialised="", adopting="")
     turn.look(target)

@@ -48,18 +48,8 @@ def _change(turn: Turn, wanted: tuple[str, ...]) -> None:
 
 def frozen(case: Case) -> str:
     """The rule by which the answer must stay as it is; "" if it may change."""
-    if case.in_maintenance():
-        return "not-in-maintenance"
-    if case.saved.hold is not None or case.run_open():
-        return "not-held"
-    if case.settings.observe:
-        return "automation-on"
-    if case.saved.rearming or case.state.uninitialised:
-        return "armed"
-    if doubt.blind(case):
-        return "not-blind"
-    if doubt.common_mode(case) is not None:
-        return "no-common-mode"
+    if rule := doubt.freezes(case):
+        return rule
     if case.around.mass != "open" and case.saved.mass != "released" and leaving(case):
         return "within-mass-move"
     return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lbctl.model.commands import Adopt, Code, Shown
 from lbctl.model.events import Started
-from lbctl.policy import moves, pool
+from lbctl.policy import families, moves, pool
 from lbctl.policy.case import Case
 from lbctl.policy.seen import round_over
 from lbctl.policy.start import ANYBODY, listed, text_of, uninitialise
@@ -87,7 +87,8 @@ def _found(case: Case, whom: str) -> tuple[str, ...]:
 
 def accept(turn: Turn, members: tuple[str, ...], *, by: str, epoch: int) -> None:
     """These members answer. Moves no traffic where they are what is published."""
-    turn.save(answering=members, active=members[0], epoch=max(turn.saved.epoch + 1, epoch), moved_at=turn.now, move=None)
+    withheld = frozenset[str]().union(*(families.brought(turn.case, name) for name in members))
+    turn.save(answering=members, active=members[0], epoch=max(turn.saved.epoch + 1, epoch), moved_at=turn.now, move=None, withheld=withheld)
     turn.set(uninitialised="", adopting="", rounds=0, looked=frozenset())
     turn.note("adopted", f"{turn.settings.name} answers with {', '.join(members)}", by=by)
 

@@ -14,7 +14,7 @@ from lbctl.model.events import Started
 from lbctl.model.looks import Health
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import ActuatorSight, Saved, State
-from lbctl.policy import moves
+from lbctl.policy import families, moves
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.seen import round_over
 from lbctl.policy.turn import Turn
@@ -183,6 +183,7 @@ def adopt(turn: Turn, member: str, *, by: str, epoch: int) -> None:
         incident=None,
         approvals=(),
         run=None if saved.run is not None and saved.run.kind == "promote" else saved.run,
+        withheld=families.brought(case, member),
     )
     turn.set(uninitialised="", adopting="", rounds=0, looked=frozenset(), promoted=not case.modes, never_promoted=False, up_since=None)
     turn.state = replace(turn.state, asked={})

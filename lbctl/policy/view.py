@@ -157,7 +157,22 @@ def _member(case: Case, name: str) -> dict[str, Any]:
         "version": case.state.versions.get(name),
         "clock_skew_s": skew,
         "certificate_ends": stamp(ends),
+        "families": _families(case, name),
         "monitors": {page: _monitor(case, name, page) for page in case.settings.monitor.pages},
+    }
+
+
+def _families(case: Case, name: str) -> dict[str, Any]:
+    """By address family, where each is looked at by itself (H22): is the path well, and are clients told of it."""
+    return {
+        f"ipv{family}": {
+            "health": str(sight.health),
+            "reason": str(sight.last.reason) if sight.last is not None else "unknown",
+            "detail": sight.last.detail if sight.last is not None else "no look yet",
+            "since": stamp(sight.since),
+            "withheld": f"{name}/{family}" in case.saved.withheld,
+        }
+        for family, sight in case.judged(name).families
     }
 
 

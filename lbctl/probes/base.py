@@ -44,6 +44,7 @@ class Target:
 
     `host` and `port` are the url's: they make `Host` and SNI. `connect_host` and `connect_port` replace them as the place to connect to.
     `path` is the url's path, put before the page's own. `source` is the local address to look from. `family` 4 or 6 keeps to one family (H22).
+    `families` are the same page over each address family, `rule` how their looks make one: `any` or `all`; empty for a plain target.
     `connection` is `fresh` (a connection for each look, H19) or `keep`. `guarded` lets the schedule keep a connection open to notice a crash.
     """
 
@@ -61,6 +62,8 @@ class Target:
     source: str | None = None
     family: int | None = None
     guarded: bool = True
+    families: tuple[Target, ...] = ()
+    rule: str = "any"
 
     @property
     def place(self) -> tuple[str, int]:

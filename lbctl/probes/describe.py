@@ -33,10 +33,11 @@ def aims_of(url: str, engine: Engine, *, connect: str | None = None, tls: Tls | 
     return [(HttpProbe(Settings(path=""), engine), whole)]
 
 
-def describe(result: ProbeResult) -> list[str]:
-    """Lines for a person: verdict, reason, what was seen, how long each phase took."""
+def describe(result: ProbeResult, family: int | None = None) -> list[str]:
+    """Lines for a person: verdict, reason, what was seen, how long each phase took. `family`: over which the look went, where that was given."""
     took = (result.ended - result.started) * 1000
-    lines = [f"{result.page}: {result.verdict}" + (f" ({result.reason})" if not result.good else "") + f" in {took:.1f} ms"]
+    page = f"{result.page} over IPv{family}" if family else result.page
+    lines = [f"{page}: {result.verdict}" + (f" ({result.reason})" if not result.good else "") + f" in {took:.1f} ms"]
     if result.detail:
         lines.append(f"  {result.detail}")
     lines += [f"  {phase:<10}{result.phases[phase] * 1000:9.2f} ms" for phase in PHASES if phase in result.phases]
