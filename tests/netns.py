@@ -69,16 +69,9 @@ class Host:
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
-        """The calling thread is on this host: wait for nothing meanwhile, or everything else on the event loop is there too."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
-        try:
-            _enter(there)
+        """The calling thread is on this host: see `within`."""
+        with within(Path("/run/netns") / self.name):
             yield
-        finally:
-            _enter(home)
-            os.close(home)
-            os.close(there)
 
 
 class Network:
@@ -102,6 +95,19 @@ class Network:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(int(pid), 9)
             subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+@contextlib.contextmanager
+def within(namespace: Path) -> Iterator[None]:
+    """The calling thread is in that network: wait for nothing meanwhile, or everything else on the event loop is there too."""
+    home, there = os.open("/proc/thread-self/ns/net", os.O_RDONLY), os.open(namespace, os.O_RDONLY)
+    try:
+        _enter(there)
+        yield
+    finally:
+        _enter(home)
+        os.close(home)
+        os.close(there)
 
 
 @contextlib.contextmanager

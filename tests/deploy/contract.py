@@ -20,8 +20,10 @@ METRICS: dict[str, frozenset[str]] = {
 """Contract, section 5; `lbctl_alert` is ours: 1 while the policy says so."""
 
 IF_CONFIGURED = {"lbctl_notices_total": frozenset({"way", "outcome"}), "lbctl_notices_waiting": frozenset(),
-                 "lbctl_readiness": frozenset({"service", "practice"})}
-"""Ours, and only where there are ways to tell people, or a drive to ask the Cores by."""
+                 "lbctl_readiness": frozenset({"service", "practice"}),
+                 "lbctl_resolver_late": frozenset({"service", "resolver"}),
+                 "lbctl_resolver_convergence_seconds": frozenset({"service", "resolver"})}
+"""Ours, and only where there are ways to tell people, a drive to ask the Cores by, or resolvers to ask."""
 
 STATES = frozenset({
     "uninitialised", "normal", "failed-over", "all-down", "down", "dual-primary", "stranded", "partial", "blind", "common-mode", "re-arming",

@@ -1,30 +1,21 @@
-"""The Debian package: what is in it, and (in the long run) that it installs, runs without rights, upgrades and leaves."""
+"""The Debian package: what is in it, and that it installs, runs without rights, upgrades, downgrades and leaves."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from tests.deploy.conftest import DEBIAN, module
 from tests.deploy.contract import VERBS
+from tests.deploy.crowd import crowd
+from tests.deploy.machine import Machine, machine, pages
+from tests.deploy.test_service import answer, configured, settled
 
-ROOT = Path(__file__).parents[2]
-DEBIAN = ROOT / "deploy" / "debian"
-
-
-def module(name: str) -> ModuleType:
-    """A script of deploy/debian as a module."""
-    spec = importlib.util.spec_from_file_location(f"debian_{name}", DEBIAN / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+ROOT = DEBIAN.parents[1]
 
 
 def test_what_is_packed_is_what_is_locked_and_nothing_for_tests_or_builds() -> None:
@@ -63,31 +54,93 @@ def test_the_container_is_made_of_files_that_exist_and_runs_without_rights() -> 
     assert re.search(r"^USER lbctl$", text, re.MULTILINE) and "http" not in text
 
 
-@pytest.mark.slow
 @pytest.mark.netns
-def test_the_package_installs_runs_without_rights_upgrades_and_leaves(tmp_path: Path) -> None:
-    """Issue 5, item 10. On a copy-on-write view of this machine: nothing of it stays."""
-    built = subprocess.run([sys.executable, str(DEBIAN / "build.py"), str(tmp_path)], capture_output=True, text=True, timeout=600, check=False)
-    assert built.returncode == 0, built.stderr
-    package = built.stdout.strip()
-    done = subprocess.run(
-        ["unshare", "-m", "sh", str(Path(__file__).parent / "install.sh"), package], capture_output=True, text=True, timeout=300, check=False,
-    )
-    print(done.stdout)
-    for line in (
-        "owner root:lbctl 750", "user lbctl", "caps 0000000000000000", "socket lbctl:lbctl 660", "stranger no", "ended 0",
-        "upgraded, state lbctl 600", "manual yes", "completion complete", "removed, state and configuration kept", "purged",
-    ):
-        assert line in done.stdout, f"{line}: {done.stdout}\n{done.stderr}"
+async def test_the_package_installs_upgrades_over_a_running_service_and_leaves(package: Path, tmp_path: Path) -> None:
+    """Issue 5, item 10: on a machine with a real systemd."""
+    newer = renumbered(package, tmp_path, "99.0")
+    async with machine(tmp_path) as host, pages(host):
+        await _installs(host, package)
+        await _runs_without_rights(host)
+        await _changes_version_while_it_runs(host, newer, package)
+        await _leaves(host)
 
 
-@pytest.mark.slow
-def test_the_same_input_gives_the_same_package(tmp_path: Path) -> None:
-    packages = []
-    for name in ("one", "two"):
-        command = [sys.executable, str(DEBIAN / "build.py"), str(tmp_path / name)]
-        environ = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=environ)
-        assert done.returncode == 0, done.stderr
-        packages.append(Path(done.stdout.strip()).read_bytes())
-    assert packages[0] == packages[1]
+def renumbered(package: Path, tmp_path: Path, version: str) -> Path:
+    """The same package with another version: only dpkg sees the difference."""
+    root, made = tmp_path / "renumbered", tmp_path / f"lbctl_{version}.deb"
+    for words in (["-R", str(package), str(root)], ["--root-owner-group", "-Znone", "--build", str(root), str(made)]):
+        if words[0] != "-R":
+            control = root / "DEBIAN" / "control"
+            control.write_text(re.sub(r"^Version: .*", f"Version: {version}", control.read_text(), flags=re.MULTILINE))
+        subprocess.run(["dpkg-deb", *words], check=True, capture_output=True)
+    return made
+
+
+async def _installs(host: Machine, package: Path) -> None:
+    """It says what to do next, starts nothing without a configuration, and brings its papers."""
+    told = await host.install(package)
+    assert "write /etc/lbctl/lbctl.yaml" in told
+    assert await host.run("stat", "-c", "%U:%G %a", "/etc/lbctl") == "root:lbctl 750"
+    assert await host.run("systemctl", "is-enabled", "lbctl") == "enabled" and await host.show("ActiveState") == "inactive"
+    assert (await host.run("man", "-w", "lbctl")).endswith("lbctl.1.gz")
+    shell = ". /usr/share/bash-completion/completions/lbctl; complete -p lbctl; COMP_WORDS=(lbctl switch) COMP_CWORD=1; _lbctl_completion lbctl; "
+    assert "switchover" in await host.run("bash", "-c", shell + 'echo "${COMPREPLY[@]}"')
+    for example in (await host.run("sh", "-c", "ls /usr/share/doc/lbctl/examples/g*.yaml")).split():
+        assert "valid" in await host.run("lbctl", "check", example)
+
+
+async def _runs_without_rights(host: Machine) -> None:
+    await configured(host)
+    await host.run("systemctl", "start", "lbctl-dns.socket", "lbctl")
+    await settled(host)
+    status = await host.run("sh", "-c", "cat /proc/$(systemctl show --value -p MainPID lbctl)/status")
+    user = await host.run("id", "-u", "lbctl")
+    assert f"Uid:\t{user}\t{user}\t{user}\t{user}" in status and "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status
+    assert set(re.findall(r"^Cap\w+:\t(\w+)", status, re.MULTILINE)) == {"0" * 16}
+    assert await host.run("stat", "-c", "%U:%G %a", "/run/lbctl", "/run/lbctl/lbctl.sock") == "lbctl:lbctl 750\nlbctl:lbctl 660"
+    assert await host.run("stat", "-c", "%U %a", "/var/lib/lbctl", "/var/lib/lbctl/state.db") == "lbctl 700\nlbctl 600"
+    await host.run("useradd", "--groups", "lbctl", "alice")
+    as_alice, as_nobody = ("runuser", "-u", "alice", "--"), ("runuser", "-u", "nobody", "--")
+    assert "core" in await host.run(*as_alice, "lbctl", "status")
+    assert (await host.tried(*as_nobody, "lbctl", "status")).code != 0
+    await host.run(*as_alice, "lbctl", "hold", "core", "--reason", "who am I")
+    assert "held" in (held := await host.run("lbctl", "status", "core")) and "alice" in held
+    await host.run("lbctl", "release", "core")
+
+
+async def _changes_version_while_it_runs(host: Machine, newer: Path, older: Path) -> None:
+    """Upgrade, then downgrade: dpkg restarts the service, no query is lost, nothing moves. A state of a newer version is left alone."""
+    for package in (newer, older):
+        pid = await host.show("MainPID")
+        async with crowd("127.0.0.1", 5300, network=host.network, every_s=0.05) as clients:
+            await host.install(package)
+        assert set(clients.answers) == {"127.0.0.11"} and await host.show("MainPID") != pid
+        assert "epoch 1," in await host.run("lbctl", "status", "core")
+    await host.run("systemctl", "stop", "lbctl-dns.socket", "lbctl")
+    version = "import sqlite3, sys; c = sqlite3.connect('/var/lib/lbctl/state.db'); print(c.execute(sys.argv[1]).fetchall()); c.commit()"
+    await host.run("python3", "-c", version, "PRAGMA user_version = 99")
+    await host.run("systemctl", "start", "lbctl-dns.socket", "lbctl")
+    assert "the state file is of version 99" in await host.run("lbctl", "status", "core")
+    assert await answer(host) == "127.0.0.11", "from its copy: nothing moves, and nobody is left without an answer"
+    assert await host.run("python3", "-c", version, "PRAGMA user_version") == "[(99,)]"
+
+
+async def _leaves(host: Machine) -> None:
+    """Removed: stopped, sockets closed, state and configuration kept. Purged: nothing is left but the user."""
+    await host.run("dpkg", "-r", "lbctl")
+    assert (await host.tried("pgrep", "-u", "lbctl")).text == ""
+    with pytest.raises(ConnectionRefusedError):
+        await answer(host)
+    await host.run("test", "-e", "/var/lib/lbctl/state.db")
+    await host.run("test", "-e", "/etc/lbctl/lbctl.yaml")
+    await host.run("dpkg", "-P", "lbctl")
+    places = "/var/lib/lbctl /etc/lbctl /usr/lib/lbctl /usr/share/doc/lbctl /etc/systemd/system/*/lbctl*"
+    assert await host.run("sh", "-c", f"ls -d {places} 2>/dev/null || true") == ""
+
+
+def test_the_same_input_gives_the_same_package(package: Path, tmp_path: Path) -> None:
+    """Byte by byte, built again by another process at another time."""
+    build = "import sys; sys.path.insert(0, sys.argv[1]); import build, pathlib; build.build(pathlib.Path(sys.argv[2]), packing=['-Znone'])"
+    done = subprocess.run([sys.executable, "-c", build, str(DEBIAN), str(tmp_path)], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / package.name).read_bytes() == package.read_bytes()

@@ -1,0 +1,33 @@
+"""The Debian package, built once in a run of the suite, whichever process needs it first."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DEBIAN = Path(__file__).parents[2] / "deploy" / "debian"
+
+
+def module(name: str) -> ModuleType:
+    """A script of deploy/debian as a module."""
+    spec = importlib.util.spec_from_file_location(f"debian_{name}", DEBIAN / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Not compressed: that is most of the work, and changes nothing of what is installed."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base if worker_id == "master" else base.parent) / "package"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = sorted(shared.glob("lbctl_*.deb"))
+        return made[0] if made else Path(module("build").build(shared, packing=["-Znone"]))
