@@ -47,6 +47,7 @@ from lbctl.notifiers.words import from_step
 from lbctl.policy.conditions import conditions
 from lbctl.probes.engine import Engine
 from lbctl.readiness.auditor import Auditor
+from lbctl.resolvers import Resolvers
 from lbctl.runner import Runner
 from lbctl.upgrade.run import Upgrades
 
@@ -95,6 +96,9 @@ class App:
         self.hands = wiring.hands_of(config.services.values(), self.clock)
         self.runner = Runner(self.controller, self.hands, self.clock)
         self.controller.listen(self.runner.heard)
+        self.resolvers = Resolvers(self.controller, self.clock)
+        self.controller.listen(self.resolvers.heard)
+        self.controller.show_resolvers(self.resolvers.shown)
         self.freshness = Watch(self.controller, wiring.sources_of(config.services.values(), self.hands), self.clock)
         self.auditor = Auditor(self.controller, lambda: self.hands, lambda: len(self.notices.ids), self.clock)
         self.upgrades = Upgrades(self.controller, self.auditor.audit, self.auditor.hands_of, self.clock)
@@ -108,8 +112,9 @@ class App:
 
     def _face(self, config: Config) -> ApiServer:
         """Page, API and metrics, over whoever is the controller."""
-        metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices, self.auditor.kept)
-        faces = application.build(World(self.controller, self.clock, self), config.api, metrics.render)
+        rows = (self.resolvers.rows,)
+        self.metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices, self.auditor.kept, rows)
+        faces = application.build(World(self.controller, self.clock, self), config.api, self.metrics.render)
         dashboard.register(faces.web)
         return ApiServer(faces, config.api, self.clock)
 

@@ -38,7 +38,7 @@ ACTUATOR_REASONS = ("drift", "internal", "superseded", "timeout", "unread", "unv
 ALERTS = (
     "TrafficOnUnpromoted", "OldPrimaryReturned", "RunFailed", "NoEligibleStandby", "Rogue", "StandbyDown", "UnknownMode", "SelfPromotedNotAdopted",
     "RolesSwappedOutside", "MemberDown", "PoolShort", "FollowNotPossible", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong",
-    "MassMoveHeld", "NotSaved", "UpgradeUnfinished",
+    "MassMoveHeld", "NotSaved", "UpgradeUnfinished", "FamilyWithheld",
 )
 """The words of `policy.conditions.alerts`."""
 
@@ -56,6 +56,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_maintenance": (GAUGE, "1 while automatic moves are off."),
     "lbctl_maintenance_expires_timestamp_seconds": (GAUGE, "When maintenance ends; 0 without one."),
     "lbctl_probe_success": (GAUGE, "1 if the last look at this page was good."),
+    "lbctl_family_published": (GAUGE, "1 where clients may be told this address family of a member, 0 while it is withheld because its path is dead."),
     "lbctl_probe_duration_seconds": (GAUGE, "Of the last look, by phase."),
     "lbctl_probe_failures_total": (COUNTER, "Failed looks by reason."),
     "lbctl_probe_last_run_timestamp_seconds": (GAUGE, "End of the last look; 0 before the first."),
@@ -66,6 +67,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_actuator_epoch": (GAUGE, "Epoch wanted, applied and verified."),
     "lbctl_actuator_errors_total": (COUNTER, "Attempts of an actuator that failed, by reason."),
     "lbctl_convergence_seconds": (HISTOGRAM, "From the decision to the last verified place."),
+    "lbctl_resolver_convergence_seconds": (HISTOGRAM, "From the decision until a configured resolver told the new answer."),
+    "lbctl_resolver_late": (GAUGE, "1 while a resolver tells something else than the new answer, although the TTL is over."),
     "lbctl_stage_seconds": (HISTOGRAM, "Stages of moves: decide, save, apply, verify."),
     "lbctl_looks_total": (COUNTER, "Looks by how they ended."),
     "lbctl_dropped_total": (COUNTER, "What a full queue let go of."),
@@ -88,6 +91,8 @@ Lines = dict[str, list[str]]
 Readiness = Callable[[], Mapping[str, Mapping[str, str]]]
 """Service → practice → yes, no or unknown, as last audited."""
 Failures = dict[tuple[str, str], int]
+Rows = Callable[[], Iterable[tuple[str, Mapping[str, str], float | Histogram | None]]]
+"""Series of a part of its own: family, labels, value; None is a histogram of nothing."""
 
 
 class Source(Protocol):
@@ -130,12 +135,13 @@ class Metrics:
     """Renders /metrics. `config_ok` tells whether the last reload was taken."""
 
     def __init__(self, source: Source, clock: Clock, config_ok: Callable[[], bool], notices: Notices | None = None,
-                 readiness: Readiness = dict) -> None:
+                 readiness: Readiness = dict, rows: Iterable[Rows] = ()) -> None:
         self._source = source
         self._clock = clock
         self._config_ok = config_ok
         self._notices = notices
         self._readiness = readiness
+        self._rows = tuple(rows)
         self._blocked: dict[tuple[str, str], set[str]] = {}
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -159,6 +165,7 @@ class Metrics:
             if number % TURN == TURN - 1:
                 await self._clock.sleep(0)
         self._whole(lines, cases)
+        self._others(lines)
         return _text(lines).encode() + generate_latest(self._process)
 
     def _failures(self) -> Mapping[tuple[str, str], Failures]:
@@ -206,6 +213,15 @@ class Metrics:
         lines["lbctl_event_loop_lag_seconds"].append(f" {health['loop_lag_s']}")
         lines["lbctl_config_last_reload_successful"].append(f" {int(self._config_ok())}")
         lines["lbctl_build_info"].append(f"{labels(version=__version__, python=platform.python_version())} 1")
+
+
+    def _others(self, lines: Lines) -> None:
+        """What other parts count for themselves."""
+        for name, pairs, value in (row for rows in self._rows for row in rows()):
+            if FAMILIES[name][0] == HISTOGRAM:
+                lines[name] += _histogram(value if isinstance(value, Histogram) else None, labels(**pairs).removesuffix("}"))
+            elif isinstance(value, float | int):
+                lines[name].append(f"{labels(**pairs) if pairs else ''} {_number(value)}")
 
 
 def _service(lines: Lines, case: Case, head: str) -> None:

@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
         "dns | mail | net",
         "probes | actuators | stores | notifiers",
         "controller | config | core | drive | logs | systemd",
-        "freshness | runner | readiness | replay | f5 | agent",
+        "freshness | runner | resolvers | readiness | replay | f5 | agent",
         "upgrade",
         "wiring",
         "api | dashboard | metrics",

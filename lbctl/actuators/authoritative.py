@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from lbctl.actuators.base import Actual, Place, capped, wanted
 from lbctl.dns import readback
+from lbctl.dns.resolver import Told, told
 from lbctl.dns.server import Server
 from lbctl.dns.settings import Endpoint
 from lbctl.errors import ActuatorError
@@ -21,11 +22,12 @@ from lbctl.model.decision import Desired
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`authoritative: {name: …, ttl: 30s, view: …}`. `view` picks which of a member's addresses are published."""
+    """`authoritative: {name: …, ttl: 30s, view: …, resolvers: […]}`. `view` picks which of a member's addresses are published."""
 
     name: str
     ttl_s: int = 30
     view: str = ""
+    resolvers: tuple[Endpoint, ...] = ()
 
 
 class Authoritative:
@@ -38,6 +40,8 @@ class Authoritative:
             raise ActuatorError("not-configured", str(error), hint="see `authoritative.zones`", temporary=False) from None
         self.id = f"authoritative:{settings.name}" + (f"/{settings.view}" if settings.view else "")
         self.view = settings.view
+        self.resolvers = settings.resolvers
+        self.keep_s = float(settings.ttl_s)
         self._settings = settings
         self._server = server
 
@@ -62,6 +66,9 @@ class Authoritative:
 
     async def read(self) -> Actual:
         return Actual(tuple(await asyncio.gather(*(self._look(place) for place in self._places()))))
+
+    async def told_by(self, resolver: Endpoint) -> Told:
+        return await told(resolver, self._settings.name)
 
     async def close(self) -> None:
         """Nothing of its own to let go."""

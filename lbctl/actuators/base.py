@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from lbctl.dns.resolver import Told
+from lbctl.dns.settings import Endpoint
 from lbctl.model.decision import Desired
 
 
@@ -70,6 +72,22 @@ class Cached(Protocol):
 
         Returns for how many seconds a cache may still hold an answer given before. Raises as `apply` does.
         """
+        ...
+
+
+@runtime_checkable
+class Resolved(Protocol):
+    """An actuator whose answers reach clients through resolvers, some of which are named: after a move each is asked what it tells (H49).
+
+    They decide nothing: a cache is no authority, so neither `read` nor the ledger knows of them.
+    """
+
+    resolvers: tuple[Endpoint, ...]
+    keep_s: float
+    """The longest that a cache may keep an answer."""
+
+    async def told_by(self, resolver: Endpoint) -> Told:
+        """What this resolver tells its clients now. Never raises for one that is silent."""
         ...
 
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from lbctl.actuators.base import Actual, Place, capped, wanted
 from lbctl.dns.readback import Shown, epoch_name, look, mark_text
+from lbctl.dns.resolver import Told, told
 from lbctl.dns.settings import Endpoint, TsigKey
 from lbctl.dns.update import Rdatas, Refusal, send_update, update_message
 from lbctl.errors import ActuatorError, Superseded
@@ -34,9 +35,10 @@ NOT_SHOWN = "a policy there drops the change without saying so, or we read anoth
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`rfc2136: {servers, zone, name, ttl, tsig: {name, algorithm, secret_file}, verify, view}`.
+    """`rfc2136: {servers, zone, name, ttl, tsig: {name, algorithm, secret_file}, verify, resolvers, view}`.
 
-    `servers` are updated and read back; `verify` (secondaries) are only read back. `timeout_s` bounds one try at one server.
+    `servers` are updated and read back; `verify` (secondaries) are only read back; `resolvers` are asked what they tell after a move.
+    `timeout_s` bounds one try at one server.
     """
 
     servers: tuple[Endpoint, ...]
@@ -45,6 +47,7 @@ class Settings:
     ttl_s: int = 30
     tsig: TsigKey | None = None
     verify: tuple[Endpoint, ...] = ()
+    resolvers: tuple[Endpoint, ...] = ()
     view: str = ""
     timeout_s: float = 2.0
 
@@ -65,6 +68,8 @@ class Rfc2136:
     def __init__(self, settings: Settings) -> None:
         self.id = f"rfc2136:{settings.name}" + (f"/{settings.view}" if settings.view else "")
         self.view = settings.view
+        self.resolvers = settings.resolvers
+        self.keep_s = float(settings.ttl_s)
         self._settings = settings
         self._ttl_s = settings.ttl_s
 
@@ -79,6 +84,9 @@ class Rfc2136:
 
     async def read(self) -> Actual:
         return Actual(tuple(await asyncio.gather(*(self._place(server) for server in (*self._settings.servers, *self._settings.verify)))))
+
+    async def told_by(self, resolver: Endpoint) -> Told:
+        return await told(resolver, self._settings.name, timeout_s=self._settings.timeout_s)
 
     async def close(self) -> None:
         """Nothing is held between calls."""
@@ -180,5 +188,5 @@ def _raise(failures: list[BaseException], count: int) -> None:
             raise failure
     if failures:
         reasons = {failure.reason for failure in failures if isinstance(failure, ActuatorError)}
-        told = "; ".join(str(failure) for failure in failures)
-        raise ActuatorError(min(reasons), f"{len(failures)} of {count} servers: {told}" if count > 1 else told)
+        said = "; ".join(str(failure) for failure in failures)
+        raise ActuatorError(min(reasons), f"{len(failures)} of {count} servers: {said}" if count > 1 else said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -28,6 +28,7 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
     if_failed = found.get("if_active_failed")
     if if_failed:
         yield f"If {found['active'] or 'the active member'} failed now, {clean(if_failed['text'])}."
+    yield from _resolvers(found.get("resolvers", ()))
     for candidate in found.get("candidates", ()):
         yield ""
         yield from _candidate(candidate)
@@ -51,6 +52,18 @@ def _candidate(candidate: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {paint(row['rule'], ATTENTION)}: {clean(row['evidence'])}"
         if row["opens"]:
             yield f"    opens with: {clean(row['opens'])}"
+
+
+def _resolvers(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What clients behind caches were told of the last move."""
+    for one in told:
+        where = f"The resolver {one['resolver']}"
+        if one["seconds"] is not None:
+            yield f"{where} tells the new answer since {one['seconds']:g} s after the move."
+        elif one["epoch"] is not None:
+            instead = clean(one["error"] or ", ".join(one["shows"] or ()) or "nothing yet")
+            late = f", {paint('longer than the TTL allows', ATTENTION)}" if one["late"] else ""
+            yield f"{where} does not tell the new answer yet{late}: {instead}."
 
 
 def _count(number: int) -> str:

@@ -16,7 +16,8 @@ from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, columns, 
 
 Event = Mapping[str, Any]
 
-ROUTINE = frozenset({"look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped"})
+ROUTINE = frozenset({"look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped",
+                     "resolver-converged"})
 """Kinds that `history` leaves out: they are the evidence, not the decision; stages are read from them."""
 
 STAGES = {"applied": "written", "read-back": "seen from outside"}
@@ -63,7 +64,8 @@ def is_decision(event: Event) -> bool:
 
 
 def timings(found: Iterable[Event]) -> dict[tuple[str, int], dict[str, float]]:
-    """For each move (service, epoch): seconds until the actuators had taken it, and until it was seen from outside everywhere."""
+    """For each move (service, epoch): seconds until the actuators had taken it, until it was seen from outside everywhere, and until each resolver
+    told it."""
     moved: dict[tuple[str, int], float] = {}
     stages: dict[tuple[str, int], dict[str, float]] = {}
     for event in found:
@@ -73,6 +75,8 @@ def timings(found: Iterable[Event]) -> dict[tuple[str, int], dict[str, float]]:
             moved[key], stages[key] = at, {}
         elif key in moved and event["kind"] in STAGES:
             stages[key][STAGES[event["kind"]]] = round(max(at - moved[key], 0.0), 3)
+        elif key in moved and event["kind"] == "resolver-converged":
+            stages[key][f"told by {event['data']['resolver']}"] = event["data"]["seconds"]
     return stages
 
 

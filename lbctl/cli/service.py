@@ -28,6 +28,7 @@ def sheet(shown: Shown, now: float) -> Iterator[str]:
     yield ""
     yield from _gate(shown)
     yield from _actuators(shown, now)
+    yield from _resolvers(shown)
 
 
 def _people(shown: Shown, now: float) -> Iterator[str]:
@@ -117,3 +118,21 @@ def _actuators(shown: Shown, now: float) -> list[str]:
         error = f": {clean(entry['error'])}" if entry["error"] else ""
         rows.append((entry["id"], str(entry["wanted"]), str(entry["applied"]), str(entry["verified"]), told + error))
     return columns(rows, head=("ACTUATOR", "WANTED", "APPLIED", "VERIFIED", ""))
+
+
+def _resolvers(shown: Shown) -> Iterator[str]:
+    """What caches told after the last move."""
+    rows = [(entry["id"], one["resolver"], *_told(one)) for entry in shown["actuators"] for one in entry.get("resolvers", ())]
+    if rows:
+        yield ""
+        yield from columns(rows, head=("ACTUATOR", "RESOLVER", "EPOCH", "TELLS THE NEW ANSWER"))
+
+
+def _told(one: Mapping[str, Any]) -> tuple[str, str]:
+    """The epoch it was asked about, and since when it tells the new answer."""
+    if one["epoch"] is None:
+        return "-", paint("no move since the start", QUIET)
+    if one["seconds"] is not None:
+        return str(one["epoch"]), paint(f"{one['seconds']:g} s after the decision", GOOD)
+    instead = clean(one["error"] or ", ".join(one["shows"] or ()) or "nothing yet")
+    return str(one["epoch"]), paint(f"{'late' if one['late'] else 'not yet'}: {instead}", BAD if one["late"] else ATTENTION)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from lbctl.config.blocks import Model, OneKind
 from lbctl.config.quantities import (
@@ -38,6 +38,17 @@ class Tsig(Model):
     """Bare base64, or a BIND `key` block."""
 
 
+def _each_once(places: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """One that is named twice would be asked, and counted, twice."""
+    twice = next((place for number, place in enumerate(places) if place in places[:number]), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is named twice")
+    return places
+
+
+Resolvers = Annotated[tuple[DnsServer, ...], AfterValidator(_each_once)]
+
+
 class Authoritative(Model):
     """A name in a zone of the embedded DNS server."""
 
@@ -45,6 +56,8 @@ class Authoritative(Model):
     """The name clients ask for."""
     ttl: Ttl = 30
     """Seconds that resolvers may keep an answer."""
+    resolvers: Resolvers = ()
+    """Resolvers (caches) that clients use: each is asked after a move until it tells the new answer. They are measured, and decide nothing."""
     view: Name | Literal[""] = ""
     """Which of the members' views of `address` is published."""
 
@@ -64,12 +77,15 @@ class Rfc2136(Model):
     """The key that updates are signed with."""
     verify: tuple[DnsServer, ...] = ()
     """Further servers (secondaries) that are only read back."""
+    resolvers: Resolvers = ()
+    """Resolvers (caches) that clients use: each is asked after a move until it tells the new answer. They are measured, and decide nothing."""
     timeout: PositiveDuration = 2.0
     """One try at one server."""
     view: Name | Literal[""] = ""
     """Which of the members' views of `address` is published."""
 
 
+AGENTS_LEASE_S = 2.0
 AgentAt = Annotated[Endpoint, PlainValidator(lambda text: endpoint(text, 9654)), WithJsonSchema({"type": "string", "examples": ["10.0.0.1:9654"]})]
 
 
@@ -83,9 +99,10 @@ class Vip(Model):
     lease: Annotated[PositiveDuration, Field(ge=1.0, le=3600.0)] = 3.0
     """The kernel takes the address away so long after the last sign of life of whoever holds it; whole seconds."""
     forward: Annotated[tuple[Port, ...], BeforeValidator(one_or_more, json_schema_input_type=int | list[int])] = ()
-    """TCP ports that the holder passes on to the active member (nftables); not with `agents`."""
+    """TCP ports that the holder passes on to the active member (nftables)."""
     agents: dict[Name, AgentAt] = Field(default_factory=dict)
-    """Member -> its host's `lbctl agent`: the active member's host holds the address. Without: this host holds it."""
+    """Member -> its host's `lbctl agent`: the active member's host holds the address. With `forward`: balancer hosts in order of preference; the
+    first that lives holds it. Without: this host holds it."""
     cert_file: Text | None = None
     """With `agents`: the certificate that this controller shows them, PEM."""
     key_file: Text | None = None
@@ -100,8 +117,10 @@ class Vip(Model):
         files = (self.cert_file, self.key_file, self.ca_file)
         if self.agents and None in files:
             raise ValueError("`agents` need `cert_file`, `key_file` and `ca_file`")
-        if self.agents and self.forward:
-            raise ValueError("`forward` is for a host that is no member's own: not with `agents`")
+        if self.agents and self.lease < AGENTS_LEASE_S:
+            raise ValueError(f"with `agents` a `lease` is {AGENTS_LEASE_S:g}s at least: it has to be renewed over the network in time")
+        if twice := [str(at) for at in self.agents.values() if list(self.agents.values()).count(at) > 1]:
+            raise ValueError(f"two of the `agents` are one and the same: {twice[0]}")
         if not self.agents and files != (None, None, None):
             raise ValueError("certificates are for `agents`")
         return self

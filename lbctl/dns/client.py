@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lbctl.dns import wire
 from lbctl.dns.settings import Endpoint
@@ -30,9 +30,10 @@ class Unanswered(Exception):
 class _Exchange(asyncio.DatagramProtocol):
     """Open questions by id. `done` ends when all have a reply, or with the first error."""
 
-    def __init__(self, questions: Sequence[Question], *, do: bool) -> None:
+    def __init__(self, questions: Sequence[Question], *, do: bool, recurse: bool) -> None:
         idents = secrets.SystemRandom().sample(range(65536), len(questions))
-        self.packets = {ident: wire.encode_query(ident, name, qtype, do=do) for ident, (name, qtype) in zip(idents, questions, strict=True)}
+        numbered = zip(idents, questions, strict=True)
+        self.packets = {ident: wire.encode_query(ident, name, qtype, do=do, recurse=recurse) for ident, (name, qtype) in numbered}
         self.replies: dict[int, Reply] = {}
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -54,11 +55,16 @@ class _Exchange(asyncio.DatagramProtocol):
             self.done.set_exception(unanswered(exc))
 
 
-async def ask(server: Endpoint, questions: Sequence[Question], *, timeout_s: float = 2.0, do: bool = False) -> list[Reply]:
-    """The replies in the order of the questions, with signatures where `do`. Raises `Unanswered` where one is missing at the deadline."""
+async def ask(
+    server: Endpoint, questions: Sequence[Question], *, timeout_s: float = 2.0, do: bool = False, recurse: bool = False
+) -> list[Reply]:
+    """The replies in the order of the questions, with signatures where `do`. Raises `Unanswered` where one is missing at the deadline.
+
+    `recurse`: the server is a resolver and may ask others for the answer.
+    """
     try:
         async with asyncio.timeout(timeout_s):
-            replies = await _ask_udp(server, questions, timeout_s / TRIES, do=do)
+            replies = await _ask_udp(server, lambda: _Exchange(questions, do=do, recurse=recurse), timeout_s / TRIES)
             return [parsed if not parsed.truncated else wire.parse_reply(await send_tcp(server, packet)) for packet, parsed in replies]
     except TimeoutError:
         raise Unanswered("timeout", f"no reply from {server} within {timeout_s:g} s") from None
@@ -68,9 +74,9 @@ async def ask(server: Endpoint, questions: Sequence[Question], *, timeout_s: flo
         raise unanswered(error) from None
 
 
-async def _ask_udp(server: Endpoint, questions: Sequence[Question], wait_s: float, *, do: bool) -> list[tuple[bytes, Reply]]:
+async def _ask_udp(server: Endpoint, make: Callable[[], _Exchange], wait_s: float) -> list[tuple[bytes, Reply]]:
     loop = asyncio.get_running_loop()
-    transport, exchange = await loop.create_datagram_endpoint(lambda: _Exchange(questions, do=do), remote_addr=(server.host, server.port))
+    transport, exchange = await loop.create_datagram_endpoint(make, remote_addr=(server.host, server.port))
     try:
         while not exchange.done.done():
             for ident, packet in exchange.packets.items():

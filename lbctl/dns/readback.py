@@ -68,7 +68,7 @@ async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float 
         if reason := _no(reply) or ("" if signed_at is None else _signature(reply, signed_at)):
             return Shown(frozenset(), None, error_reason=reason, error=f"{server} says {reason.upper()} for {name}")
     return Shown(
-        addresses=_addresses(replies[0]) | _addresses(replies[1]),
+        addresses=addresses(replies[0]) | addresses(replies[1]),
         epoch=parse_mark(mark := _mark(replies[2])),
         mark=mark,
         ttl_s=max((record.ttl for reply in replies[:2] for record in reply.answer if record.name == questions[0][0]), default=None),
@@ -93,7 +93,8 @@ def _signature(reply: Reply, now: float) -> str:
     return "" if any(begin <= now < end for end, begin in spans) else "expired"
 
 
-def _addresses(reply: Reply) -> frozenset[str]:
+def addresses(reply: Reply) -> frozenset[str]:
+    """The addresses in a reply's answer, or the name that an alias points at."""
     if alias := next((record for record in reply.answer if record.rtype == wire.CNAME), None):
         return frozenset({wire.decode_name(alias.rdata).rstrip(".")})
     packed = [record.rdata for record in reply.answer if (record.rtype, len(record.rdata)) in ((wire.A, 4), (wire.AAAA, 16))]

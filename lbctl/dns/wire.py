@@ -128,10 +128,10 @@ def pointer(offset: int) -> bytes:
     return (0xC000 | offset).to_bytes(2, "big")
 
 
-def encode_query(ident: int, name: bytes, qtype: int, *, size: int = 1232, do: bool = False) -> bytes:
-    """A question to an authoritative server: no recursion wanted, EDNS with `size`; `do`: with signatures."""
+def encode_query(ident: int, name: bytes, qtype: int, *, size: int = 1232, do: bool = False, recurse: bool = False) -> bytes:
+    """A question to an authoritative server, or with `recurse` to a resolver; EDNS with `size`; `do`: with signatures."""
     opt = b"\0" + RECORD.pack(OPT, size, DO if do else 0, 0)
-    return HEADER.pack(ident, 0, 1, 0, 0, 1) + name + TYPE_CLASS.pack(qtype, IN) + opt
+    return HEADER.pack(ident, RD if recurse else 0, 1, 0, 0, 1) + name + TYPE_CLASS.pack(qtype, IN) + opt
 
 
 def parse_query(data: bytes) -> Query:

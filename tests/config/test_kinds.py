@@ -27,9 +27,10 @@ NOTIFY = {
     "snmp": "{host: nms.example.com, version: 3, user: u, auth: sha, auth_file: file, priv_file: file, engine_id: '8000000001020304'}",
 }
 ACTUATE = {
-    "authoritative": "{name: x.gtm.example.com, ttl: 5s, view: inside}",
+    "authoritative": "{name: x.gtm.example.com, ttl: 5s, view: inside, resolvers: [192.0.2.55]}",
     "rfc2136": "{servers: ['192.0.2.53', '[2001:db8::53]:5353'], zone: example.com, name: x.example.com, ttl: 60, timeout: 1s, "
-               "verify: ['192.0.2.54'], tsig: {name: lbctl., algorithm: hmac-sha512, secret_file: file}, view: outside}",
+               "verify: ['192.0.2.54'], resolvers: ['192.0.2.55', '192.0.2.55:5353'], "
+               "tsig: {name: lbctl., algorithm: hmac-sha512, secret_file: file}, view: outside}",
     "vip": "{address: 203.0.113.9/32, interface: eth0, lease: 5s, forward: [443, 8443], view: inside}",
     "haproxy": "{socket: /run/haproxy.sock, backend: cores, servers: {a: srv1}, view: inside}",
     "exec": "{name: dns, apply: [/usr/bin/true, x], read: /usr/bin/true, timeout: 3s, view: outside}",
@@ -104,6 +105,8 @@ def test_an_actuator_is_available_where_the_dictionary_has_it() -> None:
     ("{haproxy: {socket: /x, backend: b, servers: {nobody: s}}}", "there is no member nobody"),
     ("{rfc2136: {servers: [ns.example.com], zone: e.com, name: x.e.com}}", "expected IP, IP:port"),
     ("{rfc2136: {servers: [192.0.2.1], zone: example.com, name: x.other.com, view: inside}}", "is not in the zone"),
+    ("{rfc2136: {servers: [192.0.2.1], zone: e.com, name: x.e.com, resolvers: [dns.e.com], view: inside}}", "expected IP, IP:port"),
+    ("{authoritative: {name: x.gtm.example.com, view: inside, resolvers: [192.0.2.5, '192.0.2.5:53']}}", "192.0.2.5:53 is named twice"),
     ("{vip: {address: 203.0.113.300, interface: eth0}}", "expected an address such as"),
     ("{authoritative: {name: x.gtm.example.com}}", "has addresses by view (inside, outside)"),
     ("{}", "exactly one"),

@@ -1,9 +1,12 @@
-"""A caching resolver (unbound) between a client and lbctl: what a client with a cache is told, look by look, while traffic moves (H49)."""
+"""A caching resolver (unbound) between a client and lbctl: what a client with a cache is told, look by look, while traffic moves (H49).
+
+The name is in the embedded server, or, with `primary`, in the zone of a BIND that lbctl changes by DNS UPDATE.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,15 @@ import dns.message
 
 from lbctl.app import App
 from lbctl.config import read
+from lbctl.dns.settings import Endpoint
+from lbctl.metrics import labels
 from lbctl.model.commands import Command
-from tests.peers.dns_servers import free_place, program
+from lbctl.model.decision import Step
+from tests.peers import dns_servers
+from tests.peers.dns_servers import KEY, ZONE, free_place, program, secret
 
-A, B, NAME = "192.0.2.10", "198.51.100.10", "sentry.gtm.example.com"
+A, B = "192.0.2.10", "198.51.100.10"
+EMBEDDED = "sentry.gtm.example.com"
 FILE = """
 controller: {{name: test, state: {state}}}
 api: {{socket: null, listen: []}}
@@ -32,7 +40,7 @@ services:
     members:
       - {{name: a, role: primary, address: {a}, url: "tcp://127.0.0.1:{port_a}"}}
       - {{name: b, role: secondary, address: {b}, url: "tcp://127.0.0.1:{port_b}"}}
-    actuators: [authoritative: {{name: {name}, ttl: {ttl}}}]
+    actuators: [{actuator}]
 """
 UNBOUND = """
 server:
@@ -48,10 +56,11 @@ server:
   do-not-query-localhost: no
   module-config: "iterator"
   num-threads: 1
+  {options}
 remote-control:
   control-enable: no
 stub-zone:
-  name: "gtm.example.com"
+  name: "{zone}"
   stub-addr: {server}@{server_port}
 """
 
@@ -63,8 +72,9 @@ async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 class Cached:
     """lbctl, two members, unbound, and a client that asks it all the time. `told`: (loop time, addresses, seconds left) of each answer."""
 
-    def __init__(self, app: App, resolver: tuple[str, int], servers: dict[str, asyncio.Server]) -> None:
+    def __init__(self, app: App, name: str, resolver: Endpoint, servers: dict[str, asyncio.Server]) -> None:
         self.app = app
+        self.name = name
         self.resolver = resolver
         self.told: list[tuple[float, str, int]] = []
         self._servers = servers
@@ -85,7 +95,7 @@ class Cached:
         while True:
             try:
                 host, port = self.resolver
-                reply = await dns.asyncquery.udp(dns.message.make_query(NAME, "A"), host, port=port, timeout=2)
+                reply = await dns.asyncquery.udp(dns.message.make_query(self.name, "A"), host, port=port, timeout=2)
                 seen = ",".join(sorted(item.address for answer in reply.answer for item in answer))
                 self.told.append((self.now(), seen, min((answer.ttl for answer in reply.answer), default=0)))
             except (dns.exception.Timeout, OSError):
@@ -109,31 +119,61 @@ class Cached:
             while all(step.kind != kind for step in await self.app.controller.events()):
                 await asyncio.sleep(0.02)
 
+    async def step(self, kind: str) -> Step:
+        """The newest line of this kind."""
+        return [step for step in await self.app.controller.events() if step.kind == kind][-1]
+
+    async def metric(self, name: str, **pairs: str) -> float:
+        """One series of /metrics."""
+        text = (await self.app.metrics.render()).decode()
+        [value] = [line.removeprefix(f"{name}{labels(**pairs)} ") for line in text.splitlines() if line.startswith(f"{name}{labels(**pairs)} ")]
+        return float(value)
+
+    def told_by(self, resolver: Endpoint) -> dict[str, Any]:
+        """What the service's object says of a resolver."""
+        [actuator] = self.app.controller.service("sentry")["actuators"]
+        [one] = [one for one in actuator["resolvers"] if one["resolver"] == str(resolver)]
+        return dict(one)
+
     async def submit(self, command: Command) -> Any:
         return await self.app.controller.submit(command)
 
 
+def _actuator(folder: Path, primary: Endpoint | None, ttl_s: int, resolvers: Sequence[Endpoint]) -> str:
+    asked = f"ttl: {ttl_s}, resolvers: [{', '.join(f'{place}' for place in resolvers)}]"
+    if primary is None:
+        return f"authoritative: {{name: {EMBEDDED}, {asked}}}"
+    (folder / "tsig").write_text(secret(KEY))
+    key = f"{{name: {KEY.name}, secret_file: {folder / 'tsig'}}}"
+    return f"rfc2136: {{servers: ['{primary}'], zone: {ZONE}, name: {dns_servers.NAME}, {asked}, tsig: {key}}}"
+
+
 @asynccontextmanager
-async def cached(folder: Path, *, ttl_s: int, min_outage: str = "0s") -> AsyncIterator[Cached]:
-    """All of it, with the first answer in the cache."""
+async def cached(
+    folder: Path, *, ttl_s: int, min_outage: str = "0s", primary: Endpoint | None = None, options: str = "", more: Sequence[Endpoint] = ()
+) -> AsyncIterator[Cached]:
+    """All of it, with the first answer in the cache. `options` are unbound's; `more` resolvers are asked beside it."""
+    place = free_place()
+    name, zone = (EMBEDDED, "gtm.example.com") if primary is None else (dns_servers.NAME, ZONE)
     servers = {name: await asyncio.start_server(_greet, "127.0.0.1", 0) for name in ("a", "b")}
     ports = {f"port_{name}": server.sockets[0].getsockname()[1] for name, server in servers.items()}
-    (folder / "lbctl.yaml").write_text(FILE.format(state=folder / "state.db", a=A, b=B, name=NAME, ttl=ttl_s, min_outage=min_outage, **ports))
+    actuator = _actuator(folder, primary, ttl_s, (place, *more))
+    (folder / "lbctl.yaml").write_text(FILE.format(state=folder / "state.db", a=A, b=B, actuator=actuator, min_outage=min_outage, **ports))
     app = App(read(folder / "lbctl.yaml"))
-    place = free_place()
     process = poller = None
     try:
         await app.start()
         assert app.dns is not None
-        server = app.dns.endpoints[0]
-        text = UNBOUND.format(folder=folder, host=place.host, port=place.port, server=server.host, server_port=server.port)
+        server = primary or app.dns.endpoints[0]
+        there = {"server": server.host, "server_port": server.port, "zone": zone}
+        text = UNBOUND.format(folder=folder, host=place.host, port=place.port, options=options, **there)
         (folder / "unbound.conf").write_text(text)
         async with asyncio.timeout(60):
             while app.controller.service("sentry")["state"] != "normal":
                 await asyncio.sleep(0.02)
         with (folder / "unbound.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(program("unbound"), "-d", "-c", str(folder / "unbound.conf"), stdout=log, stderr=log)
-        made = Cached(app, (place.host, place.port), servers)
+        made = Cached(app, name, place, servers)
         poller = asyncio.create_task(made.poll())
         await made.until_told(A)
         yield made
