@@ -103,7 +103,7 @@ async def _talk(process: asyncio.subprocess.Process, given: bytes) -> tuple[byte
     assert process.stdin, "a pipe"
     assert process.stdout, "a pipe"
     assert process.stderr, "a pipe"
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError, RuntimeError):  # the last is uvloop's word for a pipe that was closed first
         process.stdin.write(given)
         await process.stdin.drain()
     process.stdin.close()

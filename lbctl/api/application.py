@@ -10,11 +10,12 @@ import asyncio
 import json
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
 
-from lbctl.api import call, openapi
+from lbctl.api import call, openapi, writes
 from lbctl.api.auth import Doorkeeper, Principal, require
 from lbctl.api.call import Answered, Call, Route, World
 from lbctl.api.idempotency import KEY_MAX, Kept, Memory
@@ -24,6 +25,7 @@ from lbctl.api.stream import Streams
 from lbctl.api.tokens import Role, TokenFile
 from lbctl.config.tree import ApiConfig
 from lbctl.errors import LbctlError
+from lbctl.model.decision import Step
 
 BODY_MAX = 64 * 1024
 PLAN_MAX = 8 * 1024 * 1024
@@ -48,7 +50,7 @@ class Application:
         self._world = world
         self._doorkeeper = doorkeeper
         self._metrics = metrics
-        self._memory = Memory()
+        self._memory = Memory(world.controller, world.clock)
         self.body_s = BODY_S
         self.streams = Streams(world.controller)
         self._document = json.dumps(openapi.document(ROUTES)).encode()
@@ -111,14 +113,15 @@ class Application:
         body = call.typed(route.body, lambda model: model.model_validate_json(raw or b"{}"))
         asked = Call(self._world, principal, request.match_info, None, body, call.revision(request.headers.get("If-Match")))
 
-        async def act() -> Kept:
-            return await _kept(route, asked)
-
         key = _key(request)
         if not key:
-            return (await act()).response()
+            return (await _kept(route, asked)).response()
+
+        async def act(ident: str) -> Kept:
+            return await _kept(route, replace(asked, key=ident))
+
         same = f"{request.path} {asked.revision} {raw.hex()}"
-        return (await self._memory.once(f"{principal.by} {key}", same, act)).response()
+        return (await self._memory.once(principal.by, key, same, act, lambda step: _told(asked, step))).response()
 
     async def _openapi(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._document, content_type="application/json")
@@ -130,9 +133,20 @@ class Application:
 async def _kept(route: Route, asked: Call) -> Kept:
     """The answer, errors included: a refused command is an answer as well, and a retry must not be judged anew."""
     try:
-        response = _respond(await route.handler(asked))
+        return _plain(_respond(await route.handler(asked)))
     except Refusal as refusal:
-        response = refusal.response()
+        return _plain(refusal.response())
+
+
+def _told(asked: Call, step: Step) -> Kept:
+    """What the journal says was decided, to whoever did not live to hear it. What is published since, the service as it stands now shows."""
+    try:
+        return _plain(_respond(writes.told(asked, step)))
+    except Refusal as refusal:
+        return _plain(refusal.response())
+
+
+def _plain(response: web.Response) -> Kept:
     body = response.body
     assert isinstance(body, bytes)
     headers = tuple((name, value) for name, value in response.headers.items() if name in ("ETag", "Retry-After"))

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from lbctl.model.commands import Command, Reply
 from lbctl.model.decision import Step
+from lbctl.stores.base import Receipt
 
 ServiceObject = Mapping[str, Any]
 """A service as the contract (section 4) has it, as `policy.view` makes it."""
@@ -65,6 +66,14 @@ class Controller(Protocol):
 
     async def verify_journal(self) -> int | None:
         """The number of the first journal line that breaks the chain; None where it is whole."""
+        ...
+
+    async def receipt(self, key: str) -> Receipt | None:
+        """What was told under this idempotency key, or at least decided (`stores.base.Receipt`). Raises `StoreUnavailable`."""
+        ...
+
+    async def keep_receipt(self, receipt: Receipt) -> None:
+        """Files what is about to be told. Raises `StoreUnavailable`."""
         ...
 
     def subscribe(self) -> Bell:

@@ -29,7 +29,7 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, already typed. `revision` is what `If-Match` named."""
+    """One request, already typed. `revision` is what `If-Match` named, `key` what the command is filed under (`idempotency`)."""
 
     world: World
     principal: Principal
@@ -37,6 +37,7 @@ class Call:
     query: BaseModel | None = None
     body: BaseModel | None = None
     revision: int | None = None
+    key: str = ""
 
     def asked(self, model: type[M]) -> M:
         """The query or body of that type."""

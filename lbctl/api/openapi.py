@@ -18,7 +18,8 @@ _REF = "#/components/schemas/{model}"
 _HEADERS: list[dict[str, Any]] = [
     {"name": "If-Match", "in": "header", "required": False, "description": "the revision that was seen, as ETag gave it; a stale one is 412",
      "schema": {"type": "string", "pattern": r'^("[0-9]{1,15}"|[0-9]{1,15})$'}},
-    {"name": "Idempotency-Key", "in": "header", "required": False, "description": "the same key, the same answer; it acts once",
+    {"name": "Idempotency-Key", "in": "header", "required": False,
+     "description": "the same key, the same answer for a day, also after a restart; it acts once",
      "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": r"^[!-~]+$"}},
 ]
 

@@ -46,6 +46,7 @@ from lbctl.model.commands import (
     SwapRoles,
     Switchover,
 )
+from lbctl.model.decision import Step
 
 
 async def _submit(call: Call, command: Command) -> Answered:
@@ -63,7 +64,14 @@ def _answer(reply: Reply, shown: Any) -> Answered:
 def _common(call: Call, reason: str | None) -> dict[str, Any]:
     """What every command carries; 404 for an unknown service."""
     shown = reads.known(call.world.controller, call.path["name"])
-    return {"service": str(shown["name"]), "by": call.principal.by, "reason": reason or "", "revision": call.revision}
+    return {"service": str(shown["name"]), "by": call.principal.by, "reason": reason or "", "revision": call.revision, "key": call.key}
+
+
+def told(call: Call, step: Step) -> Answered:
+    """A command's line of the journal as the answer to it. A restart may have cancelled a move that was not published yet: the service tells."""
+    message = f"{step.text.partition(': ')[2]}; lbctl was started again before it could say so: see history for what followed"
+    reply = Reply(Code(step.data["code"]), message, step.data["rule"], step.data["evidence"])
+    return _answer(reply, reads.known(call.world.controller, step.service))
 
 
 def _member(call: Call, name: str | None) -> str | None:
@@ -167,7 +175,8 @@ async def deny(call: Call) -> Answered:
 
 
 def _bound(call: Call, service: str) -> dict[str, Any]:
-    return {"service": service, "by": call.principal.by, "reason": call.asked(PlainRequest).reason or "", "revision": call.revision}
+    reason = call.asked(PlainRequest).reason or ""
+    return {"service": service, "by": call.principal.by, "reason": reason, "revision": call.revision, "key": call.key}
 
 
 async def _approval(call: Call) -> tuple[str, str]:

@@ -95,8 +95,10 @@ def _noted(note: Note) -> _Line:
 
 def _answered(command: Command, reply: Reply) -> _Line:
     verb = type(command).__name__
-    asked = {field.name: plain(getattr(command, field.name)) for field in fields(command) if field.name not in ("service", "by")}
+    asked = {field.name: plain(getattr(command, field.name)) for field in fields(command) if field.name not in ("service", "by", "key")}
     data = {"command": {"verb": verb, **asked}, "code": int(reply.code), "rule": reply.rule, "evidence": plain(reply.evidence)}
+    if command.key:
+        data["key"] = command.key  # the store files the line under it, in the transaction that saves what was decided
     return "command", f"{verb}: {reply.message}", command.by, data
 
 

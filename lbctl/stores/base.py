@@ -29,6 +29,27 @@ class JournalLimits:
 
 AS_IN_THE_CONTRACT = JournalLimits()
 
+RECEIPT_KEEP_S = 86400.0
+RECEIPTS_MAX = 2000
+"""How long receipts are kept (counted from the newest), and how many of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What somebody was told under one key, so that whoever asks again with it, also after a restart, is told the same and nothing is done twice.
+
+    `request` tells requests apart. `status` 0: it was decided (`step` is the journal's line), but the process ended before it was told.
+    """
+
+    key: str
+    request: str
+    at: float
+    status: int = 0
+    body: bytes = b""
+    media: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    step: Step | None = None
+
 
 class Store(Protocol):
     """One file a kind; listed in `stores.STORES`."""
@@ -61,6 +82,14 @@ class Store(Protocol):
 
     async def verify(self) -> int | None:
         """The number of the first journal line that breaks the chain of hashes; None where it is whole (`audit verify`)."""
+        ...
+
+    async def receipt(self, key: str) -> Receipt | None:
+        """What is kept under this key. A command that carries `key` has a receipt from the moment its decision is saved, in the same transaction."""
+        ...
+
+    async def keep(self, receipt: Receipt) -> None:
+        """Files what was told, in place of what was filed when it was decided."""
         ...
 
     async def close(self) -> None:

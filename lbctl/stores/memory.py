@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from lbctl.errors import StaleRevision
 from lbctl.model.decision import Step
 from lbctl.model.state import Saved
-from lbctl.stores.base import AS_IN_THE_CONTRACT, JournalLimits, Loaded
+from lbctl.stores.base import AS_IN_THE_CONTRACT, RECEIPTS_MAX, JournalLimits, Loaded, Receipt
 from lbctl.stores.encoding import GENESIS, chain, data_text
 
 
@@ -28,6 +28,7 @@ class Disk:
     states: dict[str, tuple[int, Saved]] = field(default_factory=dict)
     journal: list[tuple[Step, str]] = field(default_factory=list)
     torn: set[str] = field(default_factory=set)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
     before: Callable[[], Awaitable[None]] = _nothing
     after: Callable[[], Awaitable[None]] = _nothing
     journal_max: int = 100_000
@@ -68,6 +69,9 @@ class MemoryStore:
             seq, previous = (self.disk.journal[-1][0].seq, self.disk.journal[-1][1]) if self.disk.journal else (0, GENESIS)
             line = replace(step, seq=seq + 1)
             self.disk.journal.append((line, chain(previous, line, data_text(line.data))))
+            key, _, request = str(line.data.get("key", "")).partition("/")
+            if key:
+                self.disk.receipts.setdefault(key, Receipt(key, request, line.at, step=line))
         del self.disk.journal[:-self.disk.journal_max]
 
     async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
@@ -82,6 +86,17 @@ class MemoryStore:
             if chain(previous, line, data_text(line.data)) != digest:
                 return line.seq
         return None
+
+    async def receipt(self, key: str) -> Receipt | None:
+        return self.disk.receipts.get(key)
+
+    async def keep(self, receipt: Receipt) -> None:
+        await self.disk.before()
+        self.disk.receipts.pop(receipt.key, None)
+        self.disk.receipts[receipt.key] = receipt
+        while len(self.disk.receipts) > RECEIPTS_MAX:
+            del self.disk.receipts[next(iter(self.disk.receipts))]
+        await self.disk.after()
 
     async def close(self) -> None:
         """Nothing is held."""

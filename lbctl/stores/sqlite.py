@@ -18,7 +18,8 @@ from lbctl.errors import StaleRevision, StoreUnavailable
 from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores import sqlite_journal as journal
-from lbctl.stores.base import AS_IN_THE_CONTRACT, JournalLimits, Loaded
+from lbctl.stores import sqlite_receipts as receipts
+from lbctl.stores.base import AS_IN_THE_CONTRACT, JournalLimits, Loaded, Receipt
 from lbctl.stores.encoding import checksum, decode, encode
 from lbctl.stores.sqlite_file import open_database
 from lbctl.stores.sqlite_thread import SqliteThread
@@ -62,6 +63,12 @@ class SqliteStore:
         """The first journal line that breaks the chain, None where it is whole (`audit verify`)."""
         return await self._thread.call(journal.verify, writes=False)
 
+    async def receipt(self, key: str) -> Receipt | None:
+        return await self._thread.call(lambda connection: receipts.find(connection, key), writes=False)
+
+    async def keep(self, receipt: Receipt) -> None:
+        await self._thread.call(lambda connection: receipts.keep(connection, receipt), writes=True)
+
     async def close(self) -> None:
         await self._thread.close()
 
@@ -98,7 +105,7 @@ class SqliteStore:
         return revision
 
     def _append(self, connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
-        journal.append(connection, steps)
+        receipts.file_decided(connection, journal.append(connection, steps))
         self._writes += 1
         if self._writes >= _PRUNE_EVERY:
             self._writes = 0 if journal.prune(connection, self._limits) < journal.PRUNE_BATCH - 1 else _PRUNE_EVERY

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lbctl.errors import StoreUnavailable
+from lbctl.stores.sqlite_receipts import TABLE as RECEIPTS
 
 VERSION = 1
 """Of the tables below, kept in `PRAGMA user_version`."""
@@ -90,6 +91,7 @@ def _writable(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _upgrade(connection)
+        connection.execute(RECEIPTS)
     except BaseException:
         connection.close()
         raise

@@ -42,19 +42,21 @@ def _set_mark(connection: sqlite3.Connection, name: str, seq: int, digest: str) 
     connection.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?)", (name, seq, digest))
 
 
-def append(connection: sqlite3.Connection, steps: Sequence[Step]) -> None:
-    """Adds lines at the end of the chain."""
+def append(connection: sqlite3.Connection, steps: Sequence[Step]) -> list[Step]:
+    """Adds lines at the end of the chain; returns them with their numbers."""
     if not steps:
-        return
+        return []
     seq, digest = head(connection)
-    rows = []
+    rows, numbered = [], []
     for step in steps:
         seq += 1
         data = data_text(step.data)
-        digest = chain(digest, replace(step, seq=seq), data)
+        numbered.append(replace(step, seq=seq))
+        digest = chain(digest, numbered[-1], data)
         rows.append((seq, step.at, step.service, step.kind, step.text, step.by, step.epoch, step.revision, data, digest))
     connection.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     _set_mark(connection, "head", seq, digest)
+    return numbered
 
 
 def prune(connection: sqlite3.Connection, limits: JournalLimits) -> int:
@@ -84,6 +86,12 @@ def steps(connection: sqlite3.Connection, since: int, service: str | None, limit
     values = [since, limit] if service is None else [since, service, limit]
     rows = connection.execute(_SELECT[service is not None, newest], values).fetchall()
     return [_step(row) for row in (reversed(rows) if newest else rows)]
+
+
+def line(connection: sqlite3.Connection, seq: int) -> Step | None:
+    """One line by its number; None where it has been dropped."""
+    row = connection.execute("SELECT * FROM journal WHERE seq = ?", (seq,)).fetchone()
+    return _step(row) if row is not None else None
 
 
 def _step(row: tuple[int, float, str, str, str, str, int, int, str, str]) -> Step:

@@ -9,6 +9,7 @@ from typing import Any
 from lbctl.errors import ConfigError, Problem
 from lbctl.model.commands import Code, Command, Reply
 from lbctl.model.decision import Step
+from lbctl.stores.base import Receipt
 
 AT = 1_800_000_000.0
 """2027-01-15T08:00:00Z."""
@@ -59,6 +60,7 @@ class FakeController:
         self.after: dict[str, dict[str, Any]] = {}
         self.deciding: asyncio.Event | None = None
         self.broken_at: int | None = None
+        self.receipts: dict[str, Receipt] = {}
 
     async def submit(self, command: Command) -> Reply:
         found = self.services[command.service]
@@ -100,6 +102,12 @@ class FakeController:
 
     async def verify_journal(self) -> int | None:
         return self.broken_at
+
+    async def receipt(self, key: str) -> Receipt | None:
+        return self.receipts.get(key)
+
+    async def keep_receipt(self, receipt: Receipt) -> None:
+        self.receipts[receipt.key] = receipt
 
     def subscribe(self) -> Bell:
         return Bell(self)

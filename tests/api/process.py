@@ -37,6 +37,7 @@ services:
       - {{name: core-b, role: secondary, address: 198.51.100.10, url: "{b}", syncs_from: core-a}}
     actuators:
       - authoritative: {{name: core.gtm.example.com, ttl: 30}}
+{actuators}
   beside:
     automation: observe
     members:
@@ -58,12 +59,12 @@ services:
 class Running:
     """`texts` has the token of each role by the role's name."""
 
-    def __init__(self, directory: Path, a: Pages, b: Pages) -> None:
+    def __init__(self, directory: Path, a: Pages, b: Pages, actuators: str = "") -> None:
         self.directory, self.a, self.b = directory, a, b
         # a loopback address that is nobody else's, so that the ports stay ours while the process is dead
         self.address = f"127.{'.'.join(str(1 + byte % 250) for byte in os.urandom(3))}"
         self.file = directory / "lbctl.yaml"
-        self.file.write_text(FILE.format(address=self.address, port=PORT, a=a.url, b=b.url))
+        self.file.write_text(FILE.format(address=self.address, port=PORT, a=a.url, b=b.url, actuators=actuators))
         self.texts = self._make_tokens()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -83,10 +84,11 @@ class Running:
     def log(self) -> str:
         return (self.directory / "log").read_text()
 
-    def start(self) -> None:
+    def start(self, *, settled: bool = True) -> None:
+        """Runs, until the API answers; `settled`: until every service knows what is published."""
         with (self.directory / "log").open("a") as log:
             self.process = subprocess.Popen([*RUN, "-c", str(self.file), "run"], stdout=log, stderr=log, cwd=self.directory)
-        self.until(lambda: all(service["state"] == "normal" for service in self.get("/api/v1/services")["services"]))
+        self.until(lambda: all(service["state"] != "uninitialised" or not settled for service in self.get("/api/v1/services")["services"]))
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """The exit code; 0 where it was not running."""
@@ -129,8 +131,8 @@ class Running:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Running]:
-    """Started, every service `normal`; ended whatever happened."""
+def running(directory: Path, actuators: str = "") -> Iterator[Running]:
+    """Started, every service `normal`; ended whatever happened. `actuators` are more of them for `core`, as lines of YAML."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -139,9 +141,10 @@ def running(directory: Path) -> Iterator[Running]:
         return asyncio.run_coroutine_threadsafe(story, loop).result(60)
 
     a, b = on_loop(Pages("Primary").start()), on_loop(Pages("Standby").start())
-    made = Running(directory, a, b)
+    made = Running(directory, a, b, actuators)
     try:
         made.start()
+        made.until(lambda: all(service["state"] == "normal" for service in made.get("/api/v1/services")["services"]))
         yield made
     finally:
         made.end(signal.SIGKILL)

@@ -13,6 +13,7 @@ from lbctl.errors import StaleRevision
 from lbctl.model.decision import Step
 from lbctl.model.state import Approval, Hold, Incident, Maintenance, Move, Restore, Run, Saved
 from lbctl.stores import STORES, JournalLimits, Store, open_store
+from lbctl.stores.base import RECEIPT_KEEP_S, RECEIPTS_MAX, Receipt
 
 RESTORE = Restore(active="a", latched=frozenset({"x"}), needs_resync=frozenset(), lockout_until=None, moved_at=3.5)
 FULL = Saved(
@@ -97,3 +98,39 @@ def test_a_plain_path_is_a_sqlite_file_and_an_unknown_kind_is_refused(tmp_path: 
     assert type(open_store("memory:")).__name__ == "MemoryStore"
     with pytest.raises(KeyError):
         open_store("nokind:x")
+
+
+async def test_a_command_s_line_is_filed_under_its_key_with_the_state_it_changed(store: Store) -> None:
+    """H36: there is no moment between the decision and its receipt."""
+    keyed = Step(at=5.0, service="core", kind="command", text="Failover: done", by="otto", data={"key": "k/r", "code": 0})
+    with pytest.raises(StaleRevision):
+        await store.save(FULL, expected=3, steps=[keyed])
+    assert await store.receipt("k") is None
+    await store.save(FULL, expected=0, steps=[step("before"), keyed])
+    found = await store.receipt("k")
+    assert found is not None and (found.request, found.at, found.status) == ("r", 5.0, 0)
+    assert found.step is not None and (found.step.text, found.step.seq) == ("Failover: done", 2)
+
+
+async def test_what_was_told_takes_the_place_of_what_was_decided_and_stays(store: Store) -> None:
+    keyed = Step(at=5.0, service="core", kind="command", text="x", data={"key": "k/r"})
+    told = Receipt("k", "r", 6.0, 202, b"{}", "application/json", (("ETag", '"41"'),))
+    await store.save(FULL, expected=0, steps=[keyed])
+    await store.keep(told)
+    assert await store.receipt("k") == told
+    await store.append([keyed])  # a line that was stored late
+    assert await store.receipt("k") == told
+
+
+async def test_receipts_are_bounded(store: Store) -> None:
+    for number in range(RECEIPTS_MAX + 5):
+        await store.keep(Receipt(str(number), "r", float(number), 200, b"{}", "application/json"))
+    assert await store.receipt("4") is None and await store.receipt("5") is not None
+
+
+async def test_receipts_of_an_older_day_go(tmp_path: Path) -> None:
+    opened = open_store(str(tmp_path / "state.db"))
+    await opened.keep(Receipt("old", "r", 0.0, 200))
+    await opened.keep(Receipt("new", "r", RECEIPT_KEEP_S + 1, 200))
+    assert await opened.receipt("old") is None and await opened.receipt("new") is not None
+    await opened.close()
