@@ -58,6 +58,11 @@ def _nobody(name: str) -> None:
     """Nobody waits for services to be taken up."""
 
 
+def _not_asked(name: str) -> Mapping[str, list[dict[str, Any]]]:
+    """Nobody asks resolvers."""
+    return {}
+
+
 class Controller:
     """All services together. `verify_s`: how long a command waits to see its move everywhere before it is answered `ACCEPTED`."""
 
@@ -78,6 +83,7 @@ class Controller:
         self._followers = _followers(self._charges.values())
         self._looks: Heart | None = None
         self._stopping = False
+        self._told: Callable[[str], Mapping[str, list[dict[str, Any]]]] = _not_asked
 
     def watch_with(self, eyes: Eyes, canaries: Mapping[str, float] | None = None) -> None:
         """Who looks at the members; it brings each look to `looked`. `canaries`: how long a look at each counts, seconds."""
@@ -155,6 +161,22 @@ class Controller:
         """What a freshness source, a drive or another lbctl tells of a service; KeyError where it is not configured."""
         self._loops[service].post(event)
 
+    def note(self, service: str, kind: str, text: str, *, epoch: int | None = None, data: Mapping[str, Any] | None = None) -> None:
+        """A line for the journal that changes nothing, from somebody who watches the world for a service (`resolvers`)."""
+        saved = self._loops[service].state.saved
+        step = Step(at=self.clock.now(), service=service, kind=kind, text=text, epoch=saved.epoch if epoch is None else epoch,
+                    revision=self._loops[service].state.revision, data=data or {})
+        self._tools.journal.write([step])
+
+    def show_resolvers(self, told: Callable[[str], Mapping[str, list[dict[str, Any]]]]) -> None:
+        """What `told(service)` says of each actuator's resolvers is shown beside its ledger; it is never judged."""
+        self._told = told
+
+    def actuators(self, name: str) -> tuple[Actuator, ...]:
+        """What a service writes to now; none where it is not configured."""
+        loop = self._loops.get(name)
+        return () if loop is None else tuple(reconciler.actuator for reconciler in loop.reconcilers.values())
+
     def listen(self, listener: Listener) -> None:
         """Calls `listener` with every step from now on, stored or not; it must return at once and cannot answer back."""
         self._tools.journal.listen(listener)
@@ -198,7 +220,9 @@ class Controller:
         loop = self._loops[name]
         now = self.clock.now()
         seen = policy.view(loop.settings, loop.state, now, self._tools.around.of(name, now))
-        return {**seen, "halted": loop.halted or None}
+        told = self._told(name)
+        actuators = [{**one, "resolvers": told.get(one["id"], [])} for one in seen["actuators"]]
+        return {**seen, "actuators": actuators, "halted": loop.halted or None}
 
     def cases(self) -> Iterator[Case]:
         """Every service as the policy sees it now, for metrics."""
@@ -211,6 +235,10 @@ class Controller:
         loop, now = self._loops[name], self.clock.now()
         return Case(loop.settings, loop.state, now, self._tools.around.of(name, now))
 
+    def told_by_resolvers(self, name: str) -> list[dict[str, Any]]:
+        """What every configured resolver told after the last move (`resolvers.Resolvers.shown`), with its actuator."""
+        return [{"actuator": actuator, **one} for actuator, every in self._told(name).items() for one in every]
+
     def explain(self, name: str, to: str | None = None) -> dict[str, Any]:
         """Why traffic is where it is and what blocks a move; KeyError for an unknown service or member."""
         loop = self._loops[name]
@@ -219,6 +247,7 @@ class Controller:
         now = self.clock.now()
         around = self._tools.around.of(name, now)
         found = policy.explain(loop.settings, loop.state, now, around, to)
+        found["resolvers"] = self.told_by_resolvers(name)
         case = Case(loop.settings, loop.state, now, around)
         for candidate in found["candidates"]:
             candidate |= _by_people(case, candidate["member"])
