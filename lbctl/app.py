@@ -35,10 +35,11 @@ from lbctl.config.plan import Plan, plan
 from lbctl.controller import CANARIES, Charge, Controller, FileLease
 from lbctl.controller.monitor import Monitor
 from lbctl.controller.supervisor import Heart
+from lbctl.dns import figures
 from lbctl.dns.server import Server
 from lbctl.errors import ConfigError, LbctlError
 from lbctl.freshness import Watch
-from lbctl.metrics import Metrics
+from lbctl.metrics import Metrics, read_back
 from lbctl.model.commands import Code, Reply
 from lbctl.model.decision import Step
 from lbctl.model.looks import ProbeResult
@@ -54,7 +55,7 @@ from lbctl.upgrade.run import Upgrades
 ROUND_S = 20.0
 """How long READY waits for the first round of looks."""
 log = structlog.get_logger()
-_QUIET = frozenset({"look", "applied", "read-back", "saved"})
+_QUIET = frozenset({"look", "family-look", "applied", "read-back", "saved"})
 """Steps that stand in the journal and need not be in the log."""
 
 
@@ -112,7 +113,7 @@ class App:
 
     def _face(self, config: Config) -> ApiServer:
         """Page, API and metrics, over whoever is the controller."""
-        rows = (self.resolvers.rows,)
+        rows = (self.resolvers.rows, lambda: read_back(self.controller.places()), lambda: figures.rows(self.dns) if self.dns is not None else ())
         self.metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices, self.auditor.kept, rows)
         faces = application.build(World(self.controller, self.clock, self), config.api, self.metrics.render)
         dashboard.register(faces.web)

@@ -19,6 +19,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from lbctl import __version__
+from lbctl.actuators.base import Place
 from lbctl.clock import Clock
 from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
 from lbctl.model.looks import ProbeResult, Reason, Verdict
@@ -56,7 +57,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_maintenance": (GAUGE, "1 while automatic moves are off."),
     "lbctl_maintenance_expires_timestamp_seconds": (GAUGE, "When maintenance ends; 0 without one."),
     "lbctl_probe_success": (GAUGE, "1 if the last look at this page was good."),
-    "lbctl_family_published": (GAUGE, "1 where clients may be told this address family of a member, 0 while it is withheld because its path is dead."),
+    "lbctl_family_published": (GAUGE, "1 where clients may be told this address family of a member, 0 while it is withheld: a dead path."),
     "lbctl_probe_duration_seconds": (GAUGE, "Of the last look, by phase."),
     "lbctl_probe_failures_total": (COUNTER, "Failed looks by reason."),
     "lbctl_probe_last_run_timestamp_seconds": (GAUGE, "End of the last look; 0 before the first."),
@@ -65,6 +66,8 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_replica_staleness_seconds": (GAUGE, "Age of the member's last sync; NaN where not known."),
     "lbctl_readiness": (GAUGE, "1 for a best practice that is kept, 0 for one that is not, NaN where nobody can tell; where a drive is configured."),
     "lbctl_actuator_epoch": (GAUGE, "Epoch wanted, applied and verified."),
+    "lbctl_actuator_serial_lag": (GAUGE, "By how many versions a name server is behind the one that is written, when it was last read back."),
+    "lbctl_actuator_signed_until_timestamp_seconds": (GAUGE, "When the first signature of the answer expires there; only where it is signed."),
     "lbctl_actuator_errors_total": (COUNTER, "Attempts of an actuator that failed, by reason."),
     "lbctl_convergence_seconds": (HISTOGRAM, "From the decision to the last verified place."),
     "lbctl_resolver_convergence_seconds": (HISTOGRAM, "From the decision until a configured resolver told the new answer."),
@@ -74,6 +77,15 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_dropped_total": (COUNTER, "What a full queue let go of."),
     "lbctl_notices_total": (COUNTER, "Tries to tell people, by way and how they ended."),
     "lbctl_notices_waiting": (GAUGE, "Notices that have not arrived yet, over all ways."),
+    "lbctl_dns_answers_total": (COUNTER, "Answers of the embedded DNS server, by transport and reply code."),
+    "lbctl_dns_limited_total": (COUNTER, "Answers that the rate limit dropped, or truncated so that honest clients come by TCP."),
+    "lbctl_dns_malformed_total": (COUNTER, "Packets that were no DNS question and got silence."),
+    "lbctl_dns_unsent_total": (COUNTER, "Answers that could not be sent: no route back, or a firewall."),
+    "lbctl_dns_tcp_connections": (GAUGE, "Open DNS connections over TCP."),
+    "lbctl_dns_serial": (GAUGE, "The serial of a zone of the embedded DNS server."),
+    "lbctl_dns_transfers_total": (COUNTER, "Zone transfers to secondaries: the whole zone, or what differs."),
+    "lbctl_dns_notify_failures_total": (COUNTER, "Notifies of a change that a secondary did not answer."),
+    "lbctl_dns_notify_unheard": (GAUGE, "1 while a secondary has not answered the last notify."),
     "lbctl_leader": (GAUGE, "1 on the lbctl that decides."),
     "lbctl_store_up": (GAUGE, "1 while state can be saved."),
     "lbctl_event_loop_lag_seconds": (GAUGE, "How late the event loop is."),
@@ -129,6 +141,16 @@ def labels(**pairs: str) -> str:
 def _pair(name: str, value: str) -> str:
     escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return f'{name}="{escaped}"'
+
+
+def read_back(places: Iterable[tuple[str, str, Place]]) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    """Rows of what name servers showed when they were last read back (service, actuator, place): serials and signatures (H50, H51)."""
+    for service, actuator, place in places:
+        pairs = {"service": service, "actuator": actuator, "server": place.name}
+        if place.behind is not None:
+            yield "lbctl_actuator_serial_lag", pairs, place.behind
+        if place.signed_until is not None:
+            yield "lbctl_actuator_signed_until_timestamp_seconds", pairs, place.signed_until
 
 
 class Metrics:
@@ -251,6 +273,9 @@ def _member(lines: Lines, case: Case, name: str, both: str) -> None:
     looks = {page: case.page(name, page).last for page in case.settings.monitor.pages}
     for page, look in looks.items():
         _page(lines, f'{both},monitor="{page}"', look)
+    lines["lbctl_family_published"] += [
+        f'{both},family="ipv{family}"}} {int(f"{name}/{family}" not in case.saved.withheld)}' for family, _ in case.judged(name).families
+    ]
     ends = next((look.not_after for look in looks.values() if look is not None and look.not_after is not None), 0)
     skew = next((look.skew_s for look in looks.values() if look is not None and look.skew_s is not None), math.nan)
     stale = case.now - sight.sync_started if sight.sync_started is not None else math.nan

@@ -16,7 +16,7 @@ from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, columns, 
 
 Event = Mapping[str, Any]
 
-ROUTINE = frozenset({"look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped",
+ROUTINE = frozenset({"look", "family-look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped",
                      "resolver-converged"})
 """Kinds that `history` leaves out: they are the evidence, not the decision; stages are read from them."""
 

@@ -71,6 +71,8 @@ def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
     """A line where the page says something else than it did; `before` counts what it replaces."""
     sight = before.members[look.member].pages.get(look.page, NOTHING_SEEN) if look.member in before.members else NOTHING_SEEN
     last = sight.last
+    for family, part in look.families:
+        yield from _looked_over(sight.family(family), family, part)
     if last is not None and (last.verdict, last.reason) == (look.verdict, look.reason) and bool(look.void) == bool(sight.voided):
         return
     said = "void: " + look.void if look.void else look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
@@ -82,6 +84,17 @@ def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
         data["before"] = {"verdict": last.verdict.value, "reason": last.reason.value, "count": max(sight.good_run, sight.bad_run),
                           "last_started": last.started, "last_ended": last.ended}
     yield "look", f"{look.member} {look.page}: {said}{f': {look.detail}' if look.detail and not look.good else ''}", "", data
+
+
+def _looked_over(sight: PageSight | None, family: str, look: ProbeResult) -> Iterator[_Line]:
+    """A line where the page says something else over this address family than it did (H22)."""
+    last = sight.last if sight is not None else None
+    if look.void or (last is not None and (last.verdict, last.reason) == (look.verdict, look.reason)) or (last is None and look.good):
+        return
+    said = look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
+    data = {"member": look.member, "page": look.page, "family": f"ipv{family}", "verdict": look.verdict.value, "reason": look.reason.value,
+            "started": look.started, "ended": look.ended, "detail": look.detail}
+    yield "family-look", f"{look.member} {look.page} over IPv{family}: {said}{f': {look.detail}' if look.detail and not look.good else ''}", "", data
 
 
 def _noted(note: Note) -> _Line:

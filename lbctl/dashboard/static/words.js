@@ -5,8 +5,8 @@ export const STATES = {
   "failed-over": ["warn", "Failed over", "The active member is not the primary. Nothing moves back by itself."],
   "re-arming": ["info", "Re-arming", "Maintenance has ended; clean rounds are counted before anything automatic happens."],
   partial: ["warn", "Partial", "Not every place shows what was decided. lbctl goes on trying."],
-  uninitialised: ["warn", "Uninitialised", "lbctl does not know who is active. It overwrites nothing and waits."],
-  blind: ["warn", "Blind", "Nothing answers anywhere: lbctl itself may be cut off. No look counts, nothing moves."],
+  uninitialised: ["bad", "Uninitialised", "lbctl does not know who is active. It overwrites nothing and waits."],
+  blind: ["bad", "Blind", "Nothing answers anywhere: lbctl itself may be cut off. No look counts, nothing moves."],
   "common-mode": ["bad", "Common mode", "All members fail in the same way: one cause, not dead members. Nothing moves."],
   down: ["bad", "Down", "The active member is down and a rule of the gate stops the move."],
   "dual-primary": ["bad", "Dual primary", "Two members say Mode: Primary. Nothing automatic happens."],
@@ -29,17 +29,18 @@ export function verdict(member) {
 
 export const page = (monitor) => VERDICTS[monitor.verdict] || ["idle", monitor.verdict];
 
-const MOVES = new Set(["moved", "verified", "cancelled", "adopted", "adopting", "promoted", "converged", "roles-swapped", "uninitialised"]);
-const QUIET = new Set(["look", "applied", "read-back", "saved", "started", "clock-stepped"]);
+const MOVES = new Set(["moved", "pool-changed", "gap", "drain-begun", "drain-ended", "drained", "run-opened", "run-step", "run-closed", "run-goes-on", "would-failover", "verified", "cancelled", "adopted", "adopting", "promoted", "converged", "roles-swapped", "uninitialised"]);
+const QUIET = new Set(["look", "family-look", "applied", "read-back", "ttl-lowered", "applied-again", "saved", "started", "clock-stepped"]);
 
 // [tone, group] of a journal line; groups are what the timeline filters by.
 export function line(step) {
   const data = step.data || {};
   if (step.kind === "command") return [data.code === 0 || data.code === 6 ? "info" : "warn", "people"];
   if (MOVES.has(step.kind)) return [data.page ? "bad" : "info", "moves"];
-  if (step.kind === "look") return [["failed", "unknown"].includes(data.verdict) ? "bad" : "ok", "looks"];
+  if (step.kind === "look" || step.kind === "family-look") return [["failed", "unknown"].includes(data.verdict) ? "bad" : "ok", "looks"];
   if (QUIET.has(step.kind)) return ["idle", "looks"];
-  if (step.kind.endsWith("-over")) return ["ok", "alerts"];
+  if (step.kind.endsWith("-over") && !(step.kind in STATES)) return ["ok", "alerts"];
+  if (/^[A-Z]/.test(step.kind)) return [data.page ? "bad" : "warn", "alerts"];
   if (step.by && step.by !== "lbctl") return ["info", "people"];
   return [data.page ? "bad" : step.kind in STATES ? state(step.kind)[0] : "idle", "alerts"];
 }
@@ -56,6 +57,7 @@ const ON_ALERT = {
   UpgradeUnfinished: (name) => ["Only the last step of the upgrade is missing:", `lbctl upgrade ${name} next`],
   PoolShort: (name, member) => [`${member} is down and still gets clients, because too few others are up. Look at it:`, `lbctl probe ${name}/${member}`],
   MemberDown: (name, member) => [`${member} is down; the others serve. Look at it:`, `lbctl probe ${name}/${member}`],
+  FamilyWithheld: (name, member) => [`One address family of ${member} does not answer; its clients are sent over the other. See which:`, `lbctl probe ${name}/${member}`],
   StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
   UnknownMode: (name, member) => [`See what ${member} really says:`, `lbctl probe ${name}/${member}`],
 };
@@ -72,23 +74,31 @@ export function advice(shown, explained) {
     "dual-primary": ["On the one that shall not be Primary: failover mode secondary. Then let it sync.", `lbctl status ${name}`],
     blind: ["Check the network and the resolver of the controller's own host.", ""],
     "common-mode": ["Look for one cause: certificate, authority, resolver, something in between.", `lbctl probe ${name}/${shown.active || "MEMBER"}`],
-    uninitialised: ["Accept what is published as the truth, once you have looked at it:", `lbctl adopt ${name}`],
+    uninitialised: published(shown) ? ["Accept what is published as the truth, once you have looked at it:", `lbctl adopt ${name}`]
+      : ["Nothing that could be accepted is published everywhere. Find out who serves as Primary, then:", `lbctl adopt ${name} --member MEMBER --reason …`],
     "re-arming": ["It arms itself after clean rounds. At once:", `lbctl ack ${name} --reason …`],
     partial: ["The ledger below names the place and its error.", ""],
   }[shown.state];
+  const active = shown.members.find((member) => member.active);
+  if (shown.monitor === "core" && active && !active.promoted && active.health === "up" && active.monitors.status?.verdict !== "ok" && shown.kind !== "pool")
+    says.push({ text: `Promote ${active.name}, unless it does so by itself: on its command line, \`enable\`, then`, ...COMMAND("failover mode primary") });
   if (text) says.push({ text: text[0], ...COMMAND(text[1]) });
   for (const alert of shown.alerts || []) {
     const told = ON_ALERT[alert.kind]?.(name, alert.member, shown.active);
     if (told) says.push({ text: told[0], ...COMMAND(told[1] || "") });
   }
-  if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
+  if (shown.run && !shown.run.failed && shown.run.kind !== "upgrade") says.push({ text: `The ${shown.run.kind} is under way on the Cores: wait for its end, it takes the steps above by itself.`, ...COMMAND(`lbctl status ${name} --watch`) });
+  else if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
   return says;
 }
+
+// One and the same member was read everywhere at the start.
+const published = (shown) => new Set(shown.actuators.map((item) => item.shows)).size === 1 && shown.members.some((member) => member.name === shown.actuators[0].shows);
 
 function wayBack(shown, explained) {
   const resume = explained?.resume;
   const swap = { text: "Or keep traffic here and exchange the roles:", ...COMMAND(`lbctl swap-roles ${shown.name} --reason …`) };
   if (resume?.open) return [{ text: `The way back to ${shown.primary} is open:`, ...COMMAND(`lbctl resume ${shown.name}`) }, swap];
-  const lacks = resume ? [{ text: `The way back to ${shown.primary} still needs ${resume.opens} (${resume.rule}: ${resume.evidence}).`, ...COMMAND("") }] : [];
+  const lacks = resume ? [{ text: `The way back to ${shown.primary} is not open yet: ${resume.rule} (${resume.evidence}); opened by ${resume.opens}.`, ...COMMAND("") }] : [];
   return [...lacks, { text: "Where lbctl drives the Cores over SSH, it does all of that:", ...COMMAND(`lbctl resume ${shown.name} --drive`) }, swap];
 }
