@@ -23,18 +23,21 @@ from lbctl.dns.transfer import Source
 from lbctl.dns.zone import Zone
 
 RECEIVE_BUFFER = 4 << 20
+PRIVILEGED = "a port below 1024 needs lbctl-dns.socket, or the drop-in port53.conf"
+"""What to do where the unit runs without rights (deploy/systemd)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Counts since the start: answers by (question type, reply code), and what got none."""
+    """Counts since the start: answers by (transport, question type, reply code), and what got none; transfers by (zone, whole or difference)."""
 
-    answers: Mapping[tuple[str, str], int]
+    answers: Mapping[tuple[str, str, str], int]
     malformed: int
     rate_dropped: int
     rate_truncated: int
     unsent: int
     tcp_connections: int
+    transfers: Mapping[tuple[str, str], int]
 
 
 class Server:
@@ -101,7 +104,13 @@ class Server:
         """Counts for the metrics."""
         dropped, truncated = (limit.dropped, limit.truncated) if (limit := self._desk.limit) else (0, 0)
         connections = sum(len(stream.open) for stream in self._streams)
-        return Statistics(self._responder.counts(), self._responder.dropped, dropped, truncated, self._desk.unsent, connections)
+        return Statistics(self._responder.counts(), self._responder.dropped, dropped, truncated, self._desk.unsent, connections,
+                          self._source.transfers)
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """What is served, in the order of the configuration."""
+        return tuple(self._responder.zones.values())
 
     async def _listen(self, wish: Endpoint) -> None:
         """One address. With port 0 the UDP port that was given may be taken for TCP: then another is tried."""
@@ -141,7 +150,8 @@ def _udp_socket(wish: Endpoint) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         sock.bind((wish.host, wish.port))
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        hint = f"; {PRIVILEGED}" if isinstance(error, PermissionError) else ""
+        raise OSError(error.errno, f"DNS cannot listen on {wish.host} port {wish.port}: {error.strerror}{hint}") from error
     return sock
