@@ -45,8 +45,8 @@ class Kind:
 
 
 def _vip(settings: vip.Settings, around: Surroundings) -> Actuator:
-    """Held by the agents of the members' hosts, where there are any; else by this host."""
-    return vip_agents.VipAgents(settings, around.clock) if settings.agents else vip.Vip(settings, around.clock, around.memory)
+    """Held by agents, where there are any; else by this host."""
+    return vip_agents.VipAgents(settings, around.clock, around.memory) if settings.agents else vip.Vip(settings, around.clock, around.memory)
 
 
 ACTUATORS: Mapping[str, Kind] = {

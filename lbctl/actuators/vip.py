@@ -5,7 +5,8 @@ Three forms of one thing:
 * `{address, interface}` alone: this host holds the address as long as the service has an active member; what stands behind it here (an HAProxy, a
   Core on this host) is the site's own.
 * with `forward: [443, …]`: this host holds the address and passes those ports on to the active member. The rules come first, the address after.
-* with `agents:`: the host of the active member holds it, told over mutually authenticated TLS (`actuators.vip_agents`).
+* with `agents:`: a host of several holds the address, told over mutually authenticated TLS (`actuators.vip_agents`): the active member's own, or,
+  with `forward`, the first balancer host that lives.
 
 What is shown is what the kernel says: the address on the interface and, with `forward`, where the rules send connections. The decision
 that it stands for is remembered beside the state (`Fence`) and refuses an older one. Lease, conflict probe and announcements: `net.holder`.
@@ -24,7 +25,7 @@ from lbctl.clock import Clock
 from lbctl.errors import ActuatorError
 from lbctl.model.decision import Desired
 from lbctl.net.fence import Fence, file_of
-from lbctl.net.forward import Forward
+from lbctl.net.forward import Forward, facing
 from lbctl.net.holder import Holder
 
 RESTART_S = 30.0
@@ -33,7 +34,8 @@ RESTART_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`vip: {address, interface, lease, forward, view, agents, cert_file, key_file, ca_file}`. `agents`: member -> (host, port) of its agent."""
+    """`vip: {address, interface, lease, forward, view, agents, cert_file, key_file, ca_file}`. `agents`: member, or balancer host
+    with `forward`, -> (host, port) of its agent."""
 
     address: str
     interface: str
@@ -63,7 +65,7 @@ class Vip:
             raise ActuatorError("empty", f"{self.id}: no member stands behind it", temporary=False)
         self._fence.advance(self.id, desired, addresses)
         if self._forward is not None:
-            await self._forward.apply(self._forward.target(sorted(addresses)), desired.epoch)
+            await self._forward.apply(facing(self._holder.at.ip, sorted(addresses)), desired.epoch)
         await asyncio.gather(self._fence.save(), self._holder.take())
 
     async def read(self) -> Actual:
@@ -77,7 +79,7 @@ class Vip:
 
     async def _look(self) -> Place:
         mark = self._fence.mark
-        if not self._holder.shown():
+        if not self._holder.seen().held:
             if self._holder.trouble:
                 return Place(self._place, None, self._fence.epoch, "conflict", self._holder.trouble)
             return Place(self._place, frozenset(), self._fence.epoch)

@@ -1,167 +1,254 @@
-"""A virtual address that stands on the active member's own host, held there by its agent (`lbctl agent`).
+"""A virtual address that agents hold (`lbctl agent`), in two layouts.
 
-The address is *lent*: renewed each third of a lease while this controller lives and says so. A move tells every agent of the new decision first;
-whoever is then without the address frees the way at once. One that does not answer is waited for: until the lease that it was last given must be
-over, and until the promises that it may have from its peers are (`agent.keeper`). Only then is the address lent to the next, whose own conflict
-probe looks once more. So no two hosts ever hold it, whatever is cut, killed or stopped (H43, H46, H47).
+* On the members' own hosts: `agents` are named like the members, and the active member's host holds the address. The policy decides where it is.
+* In front of members that are appliances (`forward`): `agents` are balancer hosts in order of preference. One of them holds the address and passes
+  connections on to the active member. The policy decides to whom; which *host* is settled here, by who is alive: it stays where it is, and
+  goes to the first in order that can have it when its holder is gone or refuses. It does not go back by itself: each change of hosts cuts
+  connections. A failover of the members changes the rules on the same host, in one transaction, and moves nothing else.
 
-An agent refuses an older epoch than it knows; the refusal is `Superseded` here, and nothing more is lent by this controller under that epoch.
+The address is *lent* (`vip_lease`): renewed each third of a lease while this controller lives. A host that does not answer is waited for: until the
+lease that it was last given must be over, and until the promises that it may have from its peers are (`agent.keeper`). Only then is the address
+lent to the next, whose own conflict probe looks once more. So no two hosts ever hold it, whatever is cut, killed or stopped (H43, H46, H47).
+
+Within a decision each change of hosts is a *turn*: a host that wakes up is told the newer one and refuses what came before. An agent obeys one
+controller at a time; the refusals of the agents of somebody else are this one's errors (`owned`, `superseded`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from lbctl.actuators.base import Actual, Place, wanted
 from lbctl.actuators.vip import Settings, identity
+from lbctl.actuators.vip_lease import SILENT, Lender
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
-from lbctl.net.talk import Files, Peer
+from lbctl.net.forward import facing
+from lbctl.net.talk import Peer
+from lbctl.net.trust import Files, Trust
 
 ASK_S = 1.0
-WAIT_MAX_S = 8.0
-"""What one `apply` waits for the end of a lease; longer leases are waited for in several."""
 RETRY_S = 0.2
+OURS = frozenset({"owned", "not-allowed", "address", "malformed"})
+"""Refusals that another host would give as well: the address is not tried elsewhere."""
 log = structlog.get_logger()
 
 
 class VipAgents:
-    """One address, several hosts. `lent` tells until when each agent may think that it holds the address (steady seconds of this host)."""
+    """One address, several hosts. `memory`: the state's file; who has it is the same controller over its restarts."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, memory: Path | None) -> None:
         if settings.cert_file is None or settings.key_file is None or settings.ca_file is None:
             raise ActuatorError("not-configured", f"{identity(settings)}: agents need cert_file, key_file and ca_file", temporary=False)
         try:
-            context = Files(settings.cert_file, settings.key_file, settings.ca_file).context(server=False)
+            trust = Trust(Files(settings.cert_file, settings.key_file, settings.ca_file))
         except OSError as error:
             raise ActuatorError("tls", f"{identity(settings)}: a certificate cannot be used: {error}", temporary=False) from error
         self.id, self.view = identity(settings), settings.view
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._owner = settings, clock, _owner(memory)
         self._address = settings.address.split("/")[0]
         limit_s = min(ASK_S, settings.lease_s / 4)
-        self._agents = {member: Peer(host, port, context, limit_s) for member, (host, port) in settings.agents.items()}
-        self._lent = dict.fromkeys(self._agents, clock.now() + settings.lease_s)
+        agents = {name: Peer(host, port, trust, limit_s) for name, (host, port) in settings.agents.items()}
+        self._book = Lender(self._address, agents, settings.lease_s, clock)
         self._holder = ""
-        self._vacated = False
-        self._decision: dict[str, Any] = {}
+        self._lending = False
+        self._turn = 0
+        self._one = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
 
     async def apply(self, desired: Desired) -> None:
         addresses = wanted(desired, self.view)
         if len(desired.members) != 1 or not addresses:
-            raise ActuatorError("empty", f"{self.id}: it stands on the host of one active member", temporary=False)
+            raise ActuatorError("empty", f"{self.id}: it follows one active member", temporary=False)
         [member] = desired.members
-        if member not in self._agents:
+        forward = self._settings.forward
+        if not forward and member not in self._book.agents:
             raise ActuatorError("not-configured", f"{self.id}: no agent is configured for {member}", temporary=False)
-        self._decision = {"address": self._address, "epoch": desired.epoch, "members": [member], "addresses": sorted(addresses)}
-        self._holder = ""
-        await self._lend(member, await self._vacate(member))
-        self._lend_on(member)
+        target = facing(self._address, sorted(addresses)) if forward else ""
+        async with self._one:
+            self._lending = False  # under the old decision; each failure below leaves it so
+            self._decide(desired.epoch, member, sorted(addresses), target)
+            await (self._seat() if forward else self._move(member))
+            self._lend_on()
 
     async def read(self) -> Actual:
-        looks = await asyncio.gather(*(self._look(member) for member in self._agents))
-        found = dict(zip(self._agents, looks, strict=True))
-        held = {member: answer for member, answer in found.items() if isinstance(answer, dict) and answer.get("held")}
-        if len(held) == 1 and not self._decision:
-            self._take_up(*held.popitem())
-            return await self.read()
+        found = await self._book.look(rules=bool(self._settings.forward))
+        held = {name: answer for name, answer in found.items() if isinstance(answer, dict) and answer.get("held")}
+        if len(held) == 1 and not self._book.decision:
+            self._take_up(*next(iter(held.items())))
         if held:
-            return Actual(tuple(_place(member, answer) for member, answer in held.items()))
-        silent = {member: answer for member, answer in found.items() if isinstance(answer, ActuatorError)}
+            return Actual(tuple(_place(name, answer, forward=bool(self._settings.forward)) for name, answer in held.items()))
+        silent = [(name, answer) for name, answer in found.items() if isinstance(answer, ActuatorError)]
         if silent:
-            member, error = next(iter(silent.items()))
-            return Actual((Place(member, None, None, error.reason, str(error)),))
-        epochs = [answer["epoch"] for answer in looks if isinstance(answer, dict) and answer.get("epoch") is not None]
+            name, error = silent[0]
+            return Actual((Place(name, None, None, error.reason, str(error)),))
+        epochs = [answer["epoch"] for answer in found.values() if isinstance(answer, dict) and answer.get("epoch") is not None]
         return Actual((Place(self._address, frozenset(), max(epochs, default=None)),))
 
     async def close(self) -> None:
         """Lends no more. The holder keeps it while all of its peers agree, or until the lease ends."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        for agent in self._agents.values():
-            agent.close()
+        running = [task for task in (self._task, self._telling) if task is not None]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+        self._book.close()
 
-    def _take_up(self, member: str, answer: Mapping[str, Any]) -> None:
-        """What an earlier life of this controller lent is lent on, or it would end with its lease."""
-        self._decision = {"address": self._address, **{key: answer.get(key) for key in ("epoch", "members", "addresses")}}
-        if answer.get("members") == [member]:
-            self._lend_on(member)
+    # --- what is decided
 
-    def _lend_on(self, member: str) -> None:
-        self._holder = member
+    def _decide(self, epoch: int, member: str, addresses: list[str], target: str) -> None:
+        if epoch != self._book.decision.get("epoch"):
+            self._turn = 0
+        self._book.decision = {
+            "epoch": epoch, "members": [member], "addresses": addresses, "owner": self._owner, "lease_s": self._settings.lease_s, "turn": self._turn,
+            **({"forward": {"target": target, "ports": list(self._settings.forward)}} if target else {}),
+        }
+
+    def _take_up(self, name: str, answer: Mapping[str, Any]) -> None:
+        """What an earlier life of this controller lent is lent on, or it would end with its lease before the first decision."""
+        members, passed = answer.get("members") or [""], answer.get("passed") or {}
+        target = str(passed.get("target", "")) if self._settings.forward else ""
+        if answer.get("epoch") is None or (not target if self._settings.forward else members != [name]):
+            return
+        self._decide(int(answer["epoch"]), str(members[0]), list(answer.get("addresses", ())), target)
+        self._holder, self._turn = name, int(answer.get("turn", 0))
+        self._lend_on()
+
+    # --- where it is
+
+    async def _seat(self) -> None:
+        """Has it at the host that holds it, or at the first in order that can have it. Raises what the best of them said."""
+        if not self._holder:
+            held = [name for name, answer in (await self._book.look()).items() if isinstance(answer, dict) and answer.get("held")]
+            self._holder = held[0] if len(held) == 1 else ""
+        said = self._book.overdue(self._holder)
+        if self._holder and said is None:
+            try:
+                self._count_turns()
+                return await self._stay(self._holder)
+            except Superseded:
+                raise
+            except ActuatorError as error:
+                if error.reason in OURS or (error.reason in SILENT and not self._book.overdue(self._holder)):
+                    raise
+                said = error
+        for name in [name for name in self._book.agents if name != self._holder]:
+            try:
+                return await self._elsewhere(name, said)
+            except Superseded:
+                raise
+            except ActuatorError as error:
+                if error.reason in OURS or error.reason == "leased":
+                    raise
+                said = said or error
+        raise said or ActuatorError("not-configured", f"{self.id}: no host may hold it", temporary=False)
+
+    async def _stay(self, name: str) -> None:
+        """The same host, perhaps with another decision. The others are told of it, and not waited for: they are without the address."""
+        if (known := self._book.answers.get(name)) and isinstance(known, dict) and "carrier" in str(known.get("trouble")):
+            raise ActuatorError("no-carrier", f"{name}: {known['trouble']}")
+        await self._book.lend(name, fresh_s=self._settings.lease_s / 4)
+
+    async def _elsewhere(self, name: str, why: ActuatorError | None) -> None:
+        self._count_turns()
+        self._turn += 1
+        await self._move(name)
+        if why is not None:
+            log.warning("the address has changed hosts", address=self._address, host=name, why=str(why))
+
+    async def _move(self, name: str) -> None:
+        """To this host, when every other is without it."""
+        self._count_turns()
+        await self._book.claim()
+        vacated, gone = await self._book.vacate(name)
+        await self._book.lend(name, vacated=vacated, gone=gone)
+        self._holder = name
+
+    def _count_turns(self) -> None:
+        """Never below what any host has heard of this decision, in this life or in an earlier one."""
+        epoch = self._book.decision.get("epoch")
+        known = [int(one.get("turn", 0)) for one in self._book.answers.values() if isinstance(one, dict) and one.get("epoch") == epoch]
+        self._turn = max([self._turn, *known])
+        self._book.decision["turn"] = self._turn
+
+    # --- as long as this controller lives
+
+    def _lend_on(self) -> None:
+        self._lending = True
+        self._tell_others()
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._renew(), name=f"lend {self.id}")
+            self._task = asyncio.get_running_loop().create_task(self._tend(), name=f"lend {self.id}")
 
-    async def _vacate(self, member: str) -> float | None:
-        """Every other host is without the address, proved or by the end of its lease. Raises `Superseded` where one knows a newer decision.
-        The new host's stamp, where it is still fresh."""
-        others = [name for name in self._agents if name != member]
-        answers = await asyncio.gather(self._ask(member, {"op": "prepare"}), *(self._ask(name, {"op": "release"}) for name in others),
-                                       return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, Superseded) or (isinstance(answer, BaseException) and not isinstance(answer, ActuatorError)):
-                raise answer
-        if isinstance(answers[0], BaseException):
-            raise answers[0]
-        now = self._clock.now()
-        for name, answer in zip(others, answers[1:], strict=True):
-            if isinstance(answer, dict) and not answer.get("held"):
-                self._lent[name] = 0.0
-        free_at = max([self._lent[name] for name in others], default=0.0)
-        self._vacated = free_at == 0.0
-        if not self._vacated:
-            free_at = max(free_at, now + float(answers[0].get("promised_s", 0.0)))
-        if free_at > now:
-            log.warning("waiting for the end of a lease", address=self._address, seconds=round(free_at - now, 1))
-            await self._clock.sleep(min(free_at - now, WAIT_MAX_S))
-        if free_at > now + WAIT_MAX_S:
-            raise ActuatorError("leased", f"{self._address}: the old host's lease ends in {free_at - self._clock.now():.0f} s")
-        return None if free_at > now else answers[0]["stamp"]
-
-    async def _lend(self, member: str, stamp: float | None = None) -> None:
-        """One renewal: a fresh stamp, and a lease from it."""
-        stamp = stamp or (await self._ask(member, {"op": "look"}))["stamp"]
-        self._lent[member] = self._clock.now() + self._settings.lease_s
-        await self._ask(member, {"op": "hold", "stamp": stamp, "lease_s": self._settings.lease_s, "vacated": self._vacated})
-
-    async def _renew(self) -> None:
-        """Until another decision is applied, which takes it up again at its own holder."""
-        pause = self._settings.lease_s / 3
+    async def _tend(self) -> None:
+        """Each third of a lease, for ever; more often while the holder is silent, and exactly when its time is over."""
+        pause, said = self._settings.lease_s / 3, ""
         while True:
             await self._clock.sleep(pause)
             pause = self._settings.lease_s / 3
-            if not self._holder:
+            if not self._lending:
                 continue
             try:
-                await self._lend(self._holder)
+                async with self._one:
+                    await self._renew()
+                self._tell_others()
+                said = ""
             except Superseded as error:
                 log.error("the address is lent no more", address=self._address, why=str(error))
-                self._holder = ""
+                self._lending = False
             except ActuatorError as error:
-                log.warning("the address could not be lent on", address=self._address, why=str(error))
-                pause = RETRY_S
+                if error.reason != said:
+                    log.warning("the address could not be lent on", address=self._address, why=str(error))
+                said = error.reason
+                left_s = self._book.lent.get(self._holder, 0.0) - self._clock.now()
+                pause = min(RETRY_S, left_s) if left_s > 0 else RETRY_S
+                self._tell_others(ahead=True)
 
-    async def _look(self, member: str) -> dict[str, Any] | ActuatorError:
-        try:
-            return await self._ask(member, {"op": "look", "address": self._address})
-        except ActuatorError as error:
-            return error
+    async def _renew(self) -> None:
+        if not self._lending:
+            return
+        if self._settings.forward:
+            await self._seat()
+        else:
+            await self._book.lend(self._holder)
 
-    async def _ask(self, member: str, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Asks the agent of a member; its refusals become errors."""
-        answer = await self._agents[member].ask({**self._decision, **question})
-        if answer.get("error") == "superseded":
-            raise Superseded(f"{member}: {answer.get('text')}", found_epoch=answer.get("found"))
-        if answer.get("error"):
-            raise ActuatorError(str(answer["error"])[:40], f"{member}: {str(answer.get('text'))[:300]}")
-        return answer
+    def _tell_others(self, *, ahead: bool = False) -> None:
+        """They learn whom they obey and what is decided, and this controller whether they live; `ahead`: one of them may be the next.
+        Nobody waits for it: a standby that is silent may not hold up the holder."""
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._prepare_others(ahead=ahead), name=f"tell {self.id}")
+
+    async def _prepare_others(self, *, ahead: bool) -> None:
+        others = [name for name in self._book.agents if name != self._holder]
+        await self._book.tell(others, {"op": "prepare", "ahead": ahead})
 
 
-def _place(member: str, answer: Mapping[str, Any]) -> Place:
-    return Place(member, frozenset(str(one) for one in answer.get("addresses", ())), answer.get("epoch"))
+def _owner(memory: Path | None) -> str:
+    """What the agents know this controller by, beyond its certificate: the same after a restart, another on another machine or state."""
+    if memory is None:
+        return os.urandom(8).hex()
+    try:
+        machine = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        machine = ""
+    return hashlib.sha256("\n".join((machine, socket.gethostname(), str(memory.absolute()))).encode()).hexdigest()[:16]
+
+
+def _place(name: str, answer: Mapping[str, Any], *, forward: bool) -> Place:
+    addresses = frozenset(str(one) for one in answer.get("addresses", ()))
+    if not forward:
+        return Place(name, addresses, answer.get("epoch"))
+    passed = answer.get("passed")
+    if not passed:  # it holds the address, and leads nowhere
+        return Place(name, frozenset(), answer.get("epoch"))
+    target = str(passed["target"])
+    return Place(name, addresses if target in addresses else frozenset({target}), passed.get("epoch"))

@@ -97,7 +97,7 @@ def _figures(service: BuiltService, inner: Mapping[str, tuple[str, float]]) -> S
 def publication(actuator: BuiltActuator) -> budget.Publication:
     """An actuator as the budget sees it."""
     takes_s = PUBLISH_S.get(actuator.kind, float(actuator.settings.get("timeout_s", 1.0)))
-    if actuator.settings.get("agents"):
+    if actuator.settings.get("agents") and not actuator.settings.get("forward"):
         takes_s += float(actuator.settings["lease_s"])  # a host that is gone is waited for as long as the address may be lent to it
     return budget.Publication(actuator.id, takes_s, actuator.ttl_s)
 

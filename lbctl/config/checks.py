@@ -193,8 +193,18 @@ def commands(context: Context, name: str, service: Service) -> Complaints:
         for member in actuator.settings.servers if isinstance(actuator.settings, Haproxy) else ():
             if member not in members:
                 yield Complaint((*path, "servers", member), f"there is no member {member}", suggestion(member, members))
-        if isinstance(actuator.settings, Vip) and actuator.settings.agents:
-            yield from _agents((*path, "agents"), actuator.settings, members, service)
+        if isinstance(actuator.settings, Vip):
+            yield from _own_address((*path, "address"), actuator.settings, service)
+            if actuator.settings.agents:
+                yield from _agents((*path, "agents"), actuator.settings, members, service)
+
+
+def _own_address(path: tuple[str | int, ...], vip: Vip, service: Service) -> Complaints:
+    """The address that moves is nobody's own: its owner would defend it for ever, and to pass it on would lead in a circle."""
+    address = vip.address.split("/")[0]
+    for member in service.members:
+        if any(address in view for view in member.address.values()):
+            yield Complaint(path, f"{address} is the own address of {member.name}", "a virtual address is one more, that no host has by itself")
 
 
 def _agents(path: tuple[str | int, ...], vip: Vip, members: list[str], service: Service) -> Complaints:

@@ -151,6 +151,20 @@ def freshness(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Fin
                           f"services.{name}.members[].freshness: {{source: ssh, max_staleness: 90m}}")
 
 
+def one_holder(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
+    """Who holds a virtual address can be replaced, and who lends it is missed (SEMANTICS section 8; several controllers need a store in common)."""
+    for name, service in config.services.items():
+        for vip in (actuator for actuator in service.actuators if actuator.kind == "vip"):
+            agents = list(vip.settings.get("agents") or ())
+            if len(agents) < 2:
+                holder = f"the host of the agent {agents[0]}" if agents else "this host"
+                yield Finding(Severity.NOTE, "one-holder", name, f"{vip.id} goes with {holder}: nobody else may hold it",
+                              f"services.{name}.actuators[].vip.agents: two hosts with `lbctl agent`")
+            elif vip.settings.get("forward"):
+                yield Finding(Severity.NOTE, "one-holder", name, f"{vip.id} is lent by this controller alone: on a third host, or the death of a host "
+                                                                 "that has both takes the address from the other as well")
+
+
 def notifications(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
     """Somebody is told (G-BP)."""
     if not config.notify:
@@ -249,5 +263,5 @@ def _secret_files(config: Config) -> set[Path]:
 Practice = Callable[[Config, tuple[ServiceAudit, ...], Load], Findings]
 PRACTICES: tuple[Practice, ...] = (
     two_layers, probe_load, no_standby, no_actuator, pool_of_cores, promotion_race, same_place, identity, lockout, canaries, site_vantage, caches,
-    freshness, notifications, following, tokens, secrets, patience, families, beats_unknown, drive, observing,
+    freshness, notifications, one_holder, following, tokens, secrets, patience, families, beats_unknown, drive, observing,
 )

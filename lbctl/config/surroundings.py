@@ -74,11 +74,12 @@ def kinds(context: Context) -> Complaints:
 
 
 def targets(context: Context) -> Complaints:
-    """No two actuators write the same thing: each would undo the other for ever (H43)."""
+    """No two actuators write the same thing: each would undo the other for ever (H43). An address can be had once, whatever views lead to it."""
     holders: dict[str, str] = {}
     for name, service in context.services():
         for number, actuator in enumerate(service.actuators):
             key = actuator_id(actuator.kind, actuator.settings)
+            key = key.split("/")[0] if actuator.kind == "vip" else key
             if key in holders:
                 yield Complaint(("services", name, "actuators", number), f"{key} is written by the service {holders[key]} already",
                                 "two writers would undo one another")

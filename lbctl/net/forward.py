@@ -3,6 +3,9 @@
 One table of lbctl's own for each address, replaced as a whole in one transaction: there is no moment with half of the rules, and nothing of
 anybody else's is touched. Replies come back through this host (masquerade). Connections that were made to a member that is no longer the
 active one are cut with a reset at their next packet, instead of hanging until their own end; this too holds from the same instant.
+
+The rules serve only while this host has the address (`fib daddr type local`). So they end when its lifetime in the kernel does, without a
+process to take them away: a neighbour that has missed the announcement of the next holder is not led to where this host was told to last.
 The kernel is also the memory: the target and the epoch are read back from the rule itself.
 """
 
@@ -28,6 +31,10 @@ RULES = """
 table inet {table} {{}}
 delete table inet {table}
 table inet {table} {{
+  chain early {{
+    type filter hook prerouting priority raw; policy accept;
+    {ip} daddr {vip} fib daddr type != local drop
+  }}
   chain arriving {{
     type nat hook prerouting priority dstnat; policy accept;
     {ip} daddr {vip} tcp dport {{ {ports} }} dnat {ip} to {target} comment "epoch={epoch}"
@@ -84,6 +91,10 @@ class Forward:
         except OSError:
             return False
 
+    async def end(self) -> None:
+        """Passes nothing on any more."""
+        await _nft(["-f", "-"], f"table inet {self._table} {{}}\ndelete table inet {self._table}\n")
+
     async def read(self) -> Passed | None:
         """Where connections go; None: there are no rules. ActuatorError where they cannot be read."""
         try:
@@ -96,13 +107,15 @@ class Forward:
                 return _passed(rule)
         return None
 
-    def target(self, addresses: Sequence[str]) -> str:
-        """The one among a member's addresses that can be reached by the address's own family. ActuatorError without one."""
-        for text in addresses:
-            with contextlib.suppress(ValueError):
-                if ipaddress.ip_address(text).version == self._address.version:
-                    return text
-        raise ActuatorError("family", f"the active member has no IPv{self._address.version} address to pass {self._address} on to", temporary=False)
+
+def facing(address: Address | str, candidates: Sequence[str]) -> str:
+    """The one among a member's addresses that can be reached by the virtual address's own family. ActuatorError without one."""
+    for text in candidates:
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(text).version == ipaddress.ip_address(address).version:
+                return text
+    version = ipaddress.ip_address(address).version
+    raise ActuatorError("family", f"the active member has no IPv{version} address to pass {address} on to", temporary=False)
 
 
 def _passed(rule: dict[str, Any]) -> Passed | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import ipaddress
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lbctl.actuators.vip import Settings
 from lbctl.actuators.vip_agents import VipAgents
 from lbctl.clock import SystemClock
-from lbctl.net.talk import Files
+from lbctl.net.trust import Files
 from tests.netns import Host, Network, network
 
 V4 = "10.77.0.99"
@@ -62,19 +63,26 @@ class Authority:
         file.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
 
+def spki_pin(files: Files) -> str:
+    """As `openssl x509 -pubkey | openssl pkey -pubin -outform der | sha256sum` has it."""
+    public = x509.load_pem_x509_certificate(files.cert.read_bytes()).public_key()
+    return "sha256:" + hashlib.sha256(public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
 class AgentProcess:
     """`lbctl agent` on a host."""
 
-    def __init__(self, host: Host, files: Files, directory: Path) -> None:
-        self.host, self._files, self._directory = host, files, directory
+    def __init__(self, host: Host, files: Files, directory: Path, controllers: Sequence[str] = ("controller",)) -> None:
+        self.host, self.files, self._directory, self.controllers = host, files, directory, list(controllers)
         self.process: subprocess.Popen[bytes] | None = None
         self.peers: list[str] = []
         self.log = directory / f"{host.ip4}.log"
 
     def start(self) -> None:
         words = ["-m", "lbctl.cli", "agent", "--address", f"{V4}/32@eth0", "--listen", self.host.ip4, "--state", str(self._directory / self.host.ip4),
-                 "--cert-file", str(self._files.cert), "--key-file", str(self._files.key), "--ca-file", str(self._files.ca)]
+                 "--cert-file", str(self.files.cert), "--key-file", str(self.files.key), "--ca-file", str(self.files.ca)]
         words += [word for peer in self.peers for word in ("--peer", peer)]
+        words += [word for name in self.controllers for word in ("--controller", name)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.host.command(sys.executable, *words), stdout=log, stderr=log)
 
@@ -110,9 +118,9 @@ class Stage:
         agents = {name: (agent.host.ip4, PORT) for name, agent in self.agents.items()}
         return Settings(f"{V4}/32", "eth0", lease_s, agents=agents, cert_file=files.cert, key_file=files.key, ca_file=files.ca)
 
-    def controller(self, lease_s: float = 2.0, files: Files | None = None) -> VipAgents:
-        """An actuator; the calling thread has to be on the controller's host."""
-        return VipAgents(self.settings(lease_s, files), SystemClock())
+    def controller(self, lease_s: float = 2.0, files: Files | None = None, state: str = "state.db") -> VipAgents:
+        """An actuator; the calling thread has to be on the controller's host. One of the same state is the same controller in another life."""
+        return VipAgents(self.settings(lease_s, files), SystemClock(), self.directory / state)
 
     async def start(self) -> None:
         for agent in self.agents.values():

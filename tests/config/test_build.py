@@ -199,6 +199,21 @@ def test_two_actuators_may_not_write_the_same_name_h43(tmp_path: Path) -> None:
     assert "is written by the service core already" in problem.message
 
 
+@pytest.mark.parametrize(("first", "second"), [
+    ("address: 203.0.113.9/32, interface: eth0", "address: 203.0.113.9/24, interface: eth1"),
+    ("address: '2001:db8::9/128', interface: eth0", "address: '2001:DB8:0::9/128', interface: eth0, forward: 443"),
+], ids=["another form of holding", "another way of writing"])
+def test_one_virtual_address_is_of_one_service_h43(tmp_path: Path, first: str, second: str) -> None:
+    """SEMANTICS section 8: two `vip` controllers on SQLite, as far as one file can show them; views make no difference."""
+    text = BASE + f"""      - vip: {{{first}}}
+  other:
+    members: [{{name: x, role: primary, address: {{inside: 192.0.2.50, outside: 198.51.100.50}}, url: 'https://x.example.com'}}]
+    actuators: [{{vip: {{{second}, view: inside}}}}]
+"""
+    [problem] = problems(written(tmp_path, text))
+    assert "is written by the service core already" in problem.message
+
+
 def test_relative_files_stand_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("x")
     found = config(tmp_path, BASE.replace("        syncs_from: core-a", "        tls: {ca_file: ca.pem}"))

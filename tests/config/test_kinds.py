@@ -31,7 +31,8 @@ ACTUATE = {
     "rfc2136": "{servers: ['192.0.2.53', '[2001:db8::53]:5353'], zone: example.com, name: x.example.com, ttl: 60, timeout: 1s, "
                "verify: ['192.0.2.54'], resolvers: ['192.0.2.55', '192.0.2.55:5353'], "
                "tsig: {name: lbctl., algorithm: hmac-sha512, secret_file: file}, view: outside}",
-    "vip": "{address: 203.0.113.9/32, interface: eth0, lease: 5s, forward: [443, 8443], view: inside}",
+    "vip": "{address: 203.0.113.9/32, interface: eth0, lease: 5s, forward: [443, 8443], view: inside, "
+           "agents: {lb-1: 192.0.2.1, lb-2: '192.0.2.2:9700'}, cert_file: file, key_file: file, ca_file: file}",
     "haproxy": "{socket: /run/haproxy.sock, backend: cores, servers: {a: srv1}, view: inside}",
     "exec": "{name: dns, apply: [/usr/bin/true, x], read: /usr/bin/true, timeout: 3s, view: outside}",
 }
@@ -39,6 +40,7 @@ MONITOR = {
     "core": "core", "tcp": "{tcp: {port: 443}}", "http": "{http: {path: /health, expect: {status: [200, 204], text: ready, regex: 'o[k]'}}}",
     "site": "{site: {service: core, token_file: file, inner_failover: 30s}}",
 }
+VIP = "address: 203.0.113.9/32, interface: eth0, view: inside, cert_file: file, key_file: file, ca_file: file"
 TEXT = """
 authoritative:
   listen: [127.0.0.1:5300]
@@ -108,6 +110,13 @@ def test_an_actuator_is_available_where_the_dictionary_has_it() -> None:
     ("{rfc2136: {servers: [192.0.2.1], zone: e.com, name: x.e.com, resolvers: [dns.e.com], view: inside}}", "expected IP, IP:port"),
     ("{authoritative: {name: x.gtm.example.com, view: inside, resolvers: [192.0.2.5, '192.0.2.5:53']}}", "192.0.2.5:53 is named twice"),
     ("{vip: {address: 203.0.113.300, interface: eth0}}", "expected an address such as"),
+    ("{vip: {address: 192.0.2.1/32, interface: eth0, view: outside}}", "192.0.2.1 is the own address of a"),
+    (f"{{vip: {{{VIP}, agents: {{lb: 192.0.2.1}}}}}}", "there is no member lb"),
+    (f"{{vip: {{{VIP}, agents: {{lb: 192.0.2.1}}}}}}", "no agent is named for a"),
+    (f"{{vip: {{{VIP}, forward: 443, agents: {{a: 192.0.2.1}}}}}}", "a is a member: with `forward` the agents are balancer hosts"),
+    (f"{{vip: {{{VIP}, forward: 443, agents: {{x: 192.0.2.1, y: '192.0.2.1:9654'}}}}}}", "two of the `agents` are one and the same: 192.0.2.1"),
+    (f"{{vip: {{{VIP}, agents: {{a: 192.0.2.1}}, lease: 1s}}}}", "with `agents` a `lease` is 2s at least"),
+    ("{vip: {address: 203.0.113.9/32, interface: eth0, agents: {a: 192.0.2.1}}}", "`agents` need `cert_file`, `key_file` and `ca_file`"),
     ("{authoritative: {name: x.gtm.example.com}}", "has addresses by view (inside, outside)"),
     ("{}", "exactly one"),
 ])

@@ -214,9 +214,9 @@ async def test_it_is_announced_anew_when_the_interface_was_down(net: Network) ->
     async with holder(a, V4) as one:
         await take(a, one)
         a.run("ip", "link", "set", "eth0", "down")
-        before = one.announced
+        before = one.tally["announced"]
         a.run("ip", "link", "set", "eth0", "up")
-        await until(lambda: one.announced > before, "nobody was told")
+        await until(lambda: one.tally["announced"] > before, "nobody was told")
 
 
 async def test_an_interface_that_is_not_there_is_said(net: Network) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +43,44 @@ async def main():
 asyncio.run(main())
 """.replace("PAGES", str(PAGES)).replace("PORT", str(PORT))
 CLIENT = """
-import socket, sys, time
-last, began, before = None, time.monotonic(), 0.0
+import collections, selectors, socket, sys, time
+where, every, limit = (sys.argv[1], int(sys.argv[2])), 0.002, 0.05
+loop, tries, began, last, before, due = selectors.DefaultSelector(), collections.deque(), time.monotonic(), None, 0.0, 0.0
+def end(one, who):
+    loop.unregister(one["socket"])
+    one["socket"].close()
+    one["who"], one["ended"] = who, time.monotonic() - began
 while True:
-    made = socket.socket()
-    made.settimeout(0.05)
-    try:
-        made.connect((sys.argv[1], int(sys.argv[2])))
-        seen = made.recv(1).decode() or "-"
-    except OSError:
-        seen = "-"
-    made.close()
     now = time.monotonic() - began
-    if seen != last:
-        print(f"{now:.4f} {seen} {before:.4f}", flush=True)
-        last = seen
-    before = now
-    time.sleep(0.002)
+    if now >= due:
+        made = socket.socket()
+        made.setblocking(False)
+        made.connect_ex(where)
+        tries.append({"socket": made, "began": now, "who": None})
+        loop.register(made, selectors.EVENT_WRITE, tries[-1])
+        due = max(due + every, now)
+    for key, ready in loop.select(max(due - (time.monotonic() - began), 0)):
+        try:
+            if key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                end(key.data, "-")
+            elif ready & selectors.EVENT_WRITE:
+                loop.modify(key.fileobj, selectors.EVENT_READ, key.data)
+            else:
+                end(key.data, key.fileobj.recv(1).decode() or "-")
+        except OSError:
+            end(key.data, "-")
+    for one in tries:
+        if one["who"] is None and time.monotonic() - began - one["began"] > limit:
+            end(one, "-")
+    while tries and tries[0]["who"] is not None:
+        one = tries.popleft()
+        if one["who"] != last:
+            print(f"{one['ended']:.4f} {one['who']} {before:.4f}", flush=True)
+            last = one["who"]
+        if one["who"] != "-":
+            before = one["ended"]
 """
+"""Begins a connection every 2 ms, whatever became of the ones before, and gives each 50 ms. Told in the order in which they began."""
 
 
 class Core:
@@ -110,7 +132,7 @@ class Controller:
 
 
 class Client:
-    """Asks the address all the time; `seen` are its changes: (seconds, who answered, `-` for nobody)."""
+    """Asks the address all the time; `seen` are its changes: (seconds, who answered, `-` for nobody). Each also knows when the last answer was."""
 
     def __init__(self, host: Host, directory: Path) -> None:
         self._file = directory / "client.txt"
@@ -129,16 +151,55 @@ class Client:
     def last(self) -> str:
         return self.seen[-1][1] if self.seen else "-"
 
-    def gap_s(self) -> float:
-        """From the last answer of a to the first of b."""
-        found = self._changes()
-        last = max(number for number, (_, who, _) in enumerate(found) if who == "a")
-        first = next(at for at, who, _ in found[last:] if who == "b")
-        return first - found[last + 1][2]
+    def gap_s(self, since: int = 0, to: str = "b") -> float:
+        """From the last answer before the change to `to` up to its first one; of the changes after the first `since`."""
+        found = self._changes()[since:]
+        at, _, before = next(one for one in reversed(found) if one[1] == to)
+        return at - before
+
+    def worst_s(self, since: int) -> float:
+        """The longest time without an answer, among the changes after the first `since`."""
+        return max((at - before for at, who, before in self._changes()[since:] if who != "-"), default=0.0)
 
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+class Holding:
+    """When each of these hosts had the address, as its kernel told it."""
+
+    def __init__(self, hosts: list[Host], directory: Path) -> None:
+        self._files = [directory / f"{host.name}.addresses" for host in hosts]
+        self._watching: list[subprocess.Popen[bytes]] = []
+        for host, file in zip(hosts, self._files, strict=True):
+            with file.open("wb") as out:
+                self._watching.append(subprocess.Popen(host.command("ip", "-ts", "-o", "monitor", "address"), stdout=out))
+
+    def turns(self) -> list[tuple[str, str, int]]:
+        """(from, to, which host) in order; "9" where it still has it."""
+        found: list[tuple[str, str, int]] = []
+        for number, file in enumerate(self._files):
+            since = ""
+            for at, gone in re.findall(rf"^\[([^]]+)\] ?(Deleted)?[^\n]* {re.escape(V4)}/", file.read_text(), re.MULTILINE):
+                if gone:
+                    found.append((since, at, number))
+                    since = ""
+                else:
+                    since = since or at
+            if since:
+                found.append((since, "9", number))
+        return sorted(found)
+
+    def never_two(self) -> bool:
+        """Each had it only after the one before was without it."""
+        turns = self.turns()
+        return all(before[1] <= after[0] for before, after in pairwise(turns))
+
+    def close(self) -> None:
+        for process in self._watching:
+            process.kill()
+            process.wait()
 
 
 class VipSite:

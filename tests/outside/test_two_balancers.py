@@ -1,0 +1,102 @@
+"""Two balancer hosts in front of Cores that are appliances: one controller, an agent on each host, and a client that asks all the time."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.agent.stage import PORT as AGENT_PORT
+from tests.agent.stage import AgentProcess, Authority
+from tests.netns import network, sysctl
+from tests.outside.vip_site import PATIENCE_S, PORT, V4, Controller, Holding, VipSite
+
+pytestmark = pytest.mark.netns
+LEASE_S = 2.0
+
+
+class Front:
+    """The site with two balancer hosts, and `lbctl run` on a third."""
+
+    def __init__(self, site: VipSite) -> None:
+        self.site, self.client = site, site.client
+        self.hosts = [site.net.host("lb1"), site.net.host("lb2")]
+        authority = Authority(site.directory)
+        self.agents = [AgentProcess(host, authority.files(host.name, host.ip4), site.directory) for host in self.hosts]
+        self.agents[0].peers, self.agents[1].peers = [self.hosts[1].ip4], [self.hosts[0].ip4]
+        files = authority.files("controller")
+        proof: dict[str, Any] = {"cert_file": str(files.cert), "key_file": str(files.key), "ca_file": str(files.ca)}
+        where: dict[str, Any] = {f"lb{number}": f"{host.ip4}:{AGENT_PORT}" for number, host in enumerate(self.hosts, 1)}
+        self.lbctl: Controller = site.controller(site.gate, lease=f"{LEASE_S:g}s", forward=[PORT], agents=where, **proof)
+        self.holding = Holding(self.hosts, site.directory)
+
+    def start(self) -> None:
+        for agent in self.agents:
+            sysctl(agent.host, "net.ipv4.ip_forward", "1")
+            agent.start()
+        self.lbctl.start()
+
+    async def held_by(self, number: int, what: str) -> None:
+        """The host has the address, and clients are answered."""
+        await self.site.until(lambda: self.hosts[number].has(V4) and not self.hosts[1 - number].has(V4) and self.client.last != "-", what)
+
+    def close(self) -> None:
+        self.holding.close()
+        for agent in self.agents:
+            agent.stop()
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Iterator[Front]:
+    with network() as net:
+        site = VipSite(net, tmp_path)
+        made = Front(site)
+        try:
+            yield made
+        finally:
+            made.close()
+            site.close()
+
+
+def connected(front: Front) -> socket.socket:
+    with front.site.net.host("idle").inside():
+        return socket.create_connection((V4, PORT), PATIENCE_S)
+
+
+async def test_hosts_die_in_every_way_and_the_other_takes_over_never_both(front: Front, capsys: pytest.CaptureFixture[str]) -> None:
+    """H41, H43, H47: killed, stopped, cut off, deleted; between them a failover of the Cores, which moves nothing but the rules."""
+    gaps: dict[str, float] = {}
+    front.start()
+    await front.held_by(0, "the preferred host does not hold it")
+    assert front.client.last == "a"
+    front.site.cores[0].kill()
+    await front.site.until(lambda: front.client.last == "b", "the rules do not follow the active Core")
+    gaps["a Core is killed"] = front.client.gap_s()
+    assert front.hosts[0].has(V4), "a failover of the Cores moved the address"
+
+    async def moved(how: str, number: int) -> None:
+        since = len(front.client.seen)
+        await front.held_by(number, f"{how}: the other host does not take it")
+        gaps[f"the agent's host: {how}"] = front.client.worst_s(since)
+
+    front.agents[0].signal(signal.SIGKILL)
+    await moved("agent killed", 1)
+    front.agents[0].stop()
+    front.agents[0].start()
+    await front.site.until(lambda: front.agents[0].log.read_text().count("ready") == 2, "the agent does not start again")
+    front.agents[1].signal(signal.SIGSTOP)
+    await moved("agent stopped", 0)
+    front.agents[1].signal(signal.SIGCONT)
+    front.hosts[0].cut()
+    await moved("cut off", 1)
+    front.hosts[0].join()
+    subprocess.run(["ip", "netns", "exec", front.site.net.name, "ip", "link", "del", front.hosts[1].port], check=True)
+    await front.site.until(lambda: front.hosts[0].has(V4) and front.client.last == "b", "deleted: the other host does not take it")
+    assert front.holding.never_two(), front.holding.turns()
+    with capsys.disabled():
+        print("\n" + "\n".join(f"  {how}: {gap * 1000:.0f} ms" for how, gap in gaps.items()))
