@@ -6,7 +6,7 @@ taken in order when it is over.
 
 * Save, then act: nothing is published, told or answered before the store has said yes.
 * Nothing moves by itself while newer events wait in the inbox: after a slow save the look that would say "it is back" may be among them.
-* A save that fails has not happened: the decision's belief is kept where it moves nothing, its durable half is not, the policy hears
+* A save that fails has not happened: what was seen is kept, its durable half is not, the policy hears
   `SaveFailed`, and the store is tried again from time to time. A save that was overtaken (`StaleRevision`) is judged again by what is there.
 * A full inbox drops ticks, then looks: the next ones say the same. Commands and outcomes of actuators are never dropped.
 * A broken invariant ends acting for this service, for good: what is published stays, a human is paged (`halted`).
@@ -170,10 +170,9 @@ class ServiceLoop:
         self._inbox.put_back(event, future)
 
     def _not_saved(self, event: Event, decision: Decision, future: Waiter | None, detail: str) -> None:
-        """Nothing was decided (H26). What was seen is kept, unless the decision was a move: then it left nothing at all."""
+        """Nothing was decided (H26). What was seen is kept: a look whose move could not be saved is still a look."""
         before, now = self.state, self._tools.clock.now()
-        moved = decision.state.saved.epoch != before.saved.epoch or isinstance(event, Command)
-        kept = before if moved else replace(decision.state, saved=before.saved)
+        kept = replace(self._unmoved(event, decision, now), saved=before.saved)
         told = policy.decide(self.settings, kept, SaveFailed(detail), now, self._tools.around.of(self.settings.name, now))
         silent = told.state.saved != before.saved
         self.state = replace(kept, unsaved=detail) if silent else told.state
@@ -186,6 +185,19 @@ class ServiceLoop:
         self._alarm.set(self._store_again, now)
         self._tools.journal.store_problem = detail
         _answer(future, Reply(Code.ERROR, f"it could not be saved, so nothing was done: {detail}"))
+
+    def _unmoved(self, event: Event, decision: Decision, now: float) -> State:
+        """What the event leaves where nothing may move. A command leaves nothing. The belief of a move speaks of an active member that was not
+        saved, so the event is taken again as one of several that wait: those are judged without moving. Forgetting the look instead would
+        let it grow old, and shut the gate by a row that has nothing to do with the disk."""
+        before = self.state
+        if isinstance(event, Command):
+            return before
+        if decision.state.saved.epoch == before.saved.epoch:
+            return decision.state
+        around = replace(self._tools.around.of(self.settings.name, now), mass="wait", mass_at=now + _NEWS_S)
+        again = policy.decide(self.settings, before, event, now, around).state
+        return again if again.saved.epoch == before.saved.epoch else before
 
     def _accept(self, event: Event, decision: Decision, state: State, now: float, future: Waiter | None) -> None:
         """The decision stands: believe it, and let it have its effects."""

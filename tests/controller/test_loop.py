@@ -71,6 +71,31 @@ def test_on_a_full_disk_nothing_moves_somebody_is_paged_and_it_moves_when_there_
     virtual.run(story())
 
 
+def test_on_a_full_disk_what_is_seen_is_still_seen_and_a_person_is_told_the_disk() -> None:
+    """H26: the look that would move traffic again and again is not forgotten with the move, so no row is shut by a look grown old."""
+    async def story() -> tuple[Reply, list[list[str]]]:
+        world = await ready(World())
+
+        async def full() -> None:
+            raise StoreUnavailable("full")
+
+        world.disk.before = full
+        world.say("a", DEAD)
+        await world.rounds(12)
+        blocked = []
+        for _ in range(10):
+            await world.rounds(1)
+            blocked.append(world.seen()["blocked_by"])
+        reply = await world.controller.submit(Failover(service="core", by="x", reason="r", to="b"))
+        assert world.seen()["unsaved"] == "full" and world.actuators["dns:core"].shown == frozenset({A})
+        await world.controller.stop()
+        return reply, blocked
+
+    reply, blocked = virtual.run(story())
+    assert blocked == [[]] * 10
+    assert reply.code is Code.ERROR and "could not be saved" in reply.message
+
+
 def test_a_command_that_could_not_be_saved_is_answered_so_and_did_nothing() -> None:
     async def story() -> Reply:
         world = await ready(World())
