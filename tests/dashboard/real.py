@@ -66,6 +66,7 @@ async def real(path: Path, more: str = "") -> AsyncIterator[Real]:
     (path / "lbctl.yaml").write_text(FILE.format(path=path, a=a.url, b=b.url, more=more))
     app = App(read(path / "lbctl.yaml"))
     await app.start()
+    assert app.api is not None, "a started app has its API"
     host, port = app.api.addresses[0]
     try:
         it = Real(app, a, b, f"http://{host}:{port}", text)

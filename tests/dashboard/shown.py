@@ -6,8 +6,8 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lbctl.api.models import Readiness, ServiceObject, UpgradeShown
-from lbctl.policy.gate import NAMES
+from lbctl.api.models import Looks, Readiness, ServiceObject, UpgradeShown
+from lbctl.policy.gate import NAMES, WAIVED
 
 
 def at(seconds: float = 0.0) -> str:
@@ -282,7 +282,7 @@ def pool(name: str = "sentry") -> dict[str, Any]:
             {
                 "name": f"sentry-{letter}",
                 "role": "primary" if not index else "secondary",
-                "active": not index,
+                "active": True,
                 "monitors": {"tcp": monitor("ok", duration_s=0.004)},
                 "decisive": "tcp",
             }
@@ -291,7 +291,67 @@ def pool(name: str = "sentry") -> dict[str, Any]:
     return shown
 
 
-STORIES = {"normal": normal, "failed-over": failed_over, "stranded": stranded, "maintenance": maintenance, "down": down, "pool": pool}
+def unpromoted(name: str = "core") -> dict[str, Any]:
+    """Moved, and nobody is Primary: every figure is green and no client is served."""
+    shown = failed_over(name)
+    shown["alerts"] = shown["alerts"][:1]
+    shown["promoted"] = False
+    shown["members"] = [
+        member("core-a", "primary", "failed", monitor("failed", "refused", detail="connection refused"), monitor("failed", "refused"), latched=True,
+               needs_resync=True, reason="refused", detail="connection refused", since=at(-50)),
+        member("core-b", "secondary", "standby", monitor("failed", "status", detail="status 503"), monitor("standby"), active=True, since=at(-700),
+               promoted=False, decisive="hastatus"),
+    ]
+    return shown
+
+
+def all_down(name: str = "core") -> dict[str, Any]:
+    shown = down(name)
+    why = "traffic stays on core-a: no member answers (blocked by candidate-standby)"
+    shown.update({"state": "all-down", "conditions": ["all-down"], "reason": why})
+    shown["members"][1] = member("core-b", "secondary", "failed", monitor("failed", "timeout"), monitor("failed", "timeout"), reason="timeout",
+                                 detail="no answer within 3 s", since=at(-64))
+    shown["actuators"] = normal()["actuators"]
+    return shown
+
+
+def partial(name: str = "core") -> dict[str, Any]:
+    shown = normal(name)
+    why = "traffic stays on core-a: an actuator does not yet show what is wanted"
+    shown.update({"state": "partial", "conditions": ["partial"], "reason": why})
+    shown["actuators"] = [*shown["actuators"], down(name)["actuators"][1]]
+    return shown
+
+
+def uninitialised(name: str = "core") -> dict[str, Any]:
+    shown = normal(name)
+    why = "authoritative:core.gtm.example.com shows nothing and there is no memory"
+    shown.update({"state": "uninitialised", "conditions": ["uninitialised"], "active": None, "answering": [], "moved_at": None, "uninitialised": why,
+                  "reason": f"the active member is not known: {why}", "epoch": 0, "gate": []})
+    shown["actuators"][0].update({"wanted": 0, "applied": 0, "verified": 0, "shows": "nothing"})
+    return shown
+
+
+def draining(name: str = "core") -> dict[str, Any]:
+    shown = normal(name)
+    shown["drain"] = {"verb": "switchover", "target": "core-b", "by": "alice", "began": at(-12), "until": at(18)}
+    return shown
+
+
+def running(name: str = "core", **more: Any) -> dict[str, Any]:
+    """A driven return; the third step is under way unless said otherwise."""
+    shown = failed_over(name)
+    shown["run"] = {
+        "id": "core-r3", "kind": "resume", "step": "last-sync", "by": "alice", "reason": "back home", "began": at(-40), "source": "core-b",
+        "target": "core-a", "doing": "demote", "failed": None, "undoing": False, "notes": {"last-sync": "Success, 512 rows"}, **more,
+    }
+    return shown
+
+
+STORIES = {
+    "normal": normal, "failed-over": failed_over, "stranded": stranded, "maintenance": maintenance, "down": down, "pool": pool,
+    "unpromoted": unpromoted, "all-down": all_down, "partial": partial, "uninitialised": uninitialised, "draining": draining, "running": running,
+}
 
 EXPLAINED: dict[str, dict[str, Any]] = {
     "normal": {"if_active_failed": {"moves_to": "core-b", "text": "traffic would move to core-b"}, "resume": None},
@@ -330,6 +390,41 @@ EXPLAINED: dict[str, dict[str, Any]] = {
     },
     "pool": {"if_active_failed": {"moves_to": None, "text": "the answer follows the members' health"}, "resume": None},
 }
+
+
+LIKE = {"unpromoted": "failed-over", "all-down": "down", "partial": "normal", "draining": "normal", "running": "failed-over"}
+
+
+def explained(shown: dict[str, Any], story: str) -> dict[str, Any]:
+    """`explain`, with what each candidate lacks for a person's move as the gate of that moment says it."""
+    base = EXPLAINED.get(LIKE.get(story, story), {"if_active_failed": None, "resume": None})
+    candidates = []
+    for candidate in shown["gate"]:
+        rows = [row for row in candidate["rules"] if not row["holds"] and row["rule"] not in WAIVED]
+        switch = [row for row in rows if row["rule"] not in ("active-down", "quorum")]
+        candidates.append({**candidate, "for_failover": rows, "for_switchover": switch})
+    return {"service": shown["name"], **base, "candidates": candidates}
+
+
+CELLS = 60
+
+
+def looks(shown: dict[str, Any], told: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Twenty minutes of each page: what its monitor says now, all the time, unless `told` has columns for "member page"."""
+    members = {}
+    for one in shown["members"]:
+        pages = {}
+        for page, monitor_ in one["monitors"].items():
+            good = monitor_["verdict"] not in ("failed", "unknown")
+            took = [monitor_["duration_s"] if good else None] * CELLS
+            pages[page] = {
+                "fastest_s": took, "slowest_s": took, "good": [4 if good else 0] * CELLS, "failed": [0 if good else 4] * CELLS,
+                "verdict": [monitor_["verdict"]] * CELLS, "reason": [monitor_["reason"]] * CELLS, **told.get(f"{one['name']} {page}", {}),
+            }
+        members[one["name"]] = pages
+    made = {"service": shown["name"], "cell_s": 20.0, "until": at(8), "members": members}
+    Looks.model_validate(made)
+    return made
 
 
 def events(name: str = "core") -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -30,6 +31,9 @@ class Stage:
     asked: list[tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=list)
     refusals: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     token: str = ""
+    role: str = "operator"
+    looks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    upgrade: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(shown.UPGRADE))
     notices: dict[str, Any] = field(default_factory=lambda: {"ways": [], "waiting": 0, "deliveries": []})
     dead: bool = False
     streams: set[asyncio.Queue[dict[str, Any] | None]] = field(default_factory=set)
@@ -103,7 +107,16 @@ def _mount(app: web.Application, made: Stage) -> None:
 
     async def explain(request: web.Request) -> web.Response:
         guard(request)
-        return web.json_response({"service": request.match_info["name"], **shown.EXPLAINED[made.stories[request.match_info["name"]]]})
+        return web.json_response(shown.explained(one(request), made.stories[request.match_info["name"]]))
+
+    async def whoami(request: web.Request) -> web.Response:
+        guard(request)
+        named = "Authorization" in request.headers or made.role == "admin"
+        return web.json_response({"by": "alice", "role": made.role} if named else {"by": "local", "role": "viewer"})
+
+    async def looks(request: web.Request) -> web.Response:
+        guard(request)
+        return web.json_response(shown.looks(one(request), made.looks))
 
     async def readiness(request: web.Request) -> web.Response:
         return web.json_response(shown.READINESS)
@@ -113,7 +126,7 @@ def _mount(app: web.Application, made: Stage) -> None:
         return web.json_response(made.notices)
 
     async def upgrade(request: web.Request) -> web.Response:
-        return web.json_response(shown.UPGRADE)
+        return web.json_response(made.upgrade)
 
     async def events(request: web.Request) -> web.Response:
         guard(request)
@@ -148,6 +161,8 @@ def _mount(app: web.Application, made: Stage) -> None:
     app.router.add_get(f"{v1}/services/{{name}}", service)
     app.router.add_get(f"{v1}/services/{{name}}/explain", explain)
     app.router.add_get(f"{v1}/services/{{name}}/readiness", readiness)
+    app.router.add_get(f"{v1}/services/{{name}}/looks", looks)
+    app.router.add_get(f"{v1}/whoami", whoami)
     app.router.add_get(f"{v1}/services/{{name}}/upgrade", upgrade)
     app.router.add_get(f"{v1}/notices", notices)
     app.router.add_get(f"{v1}/events", events)

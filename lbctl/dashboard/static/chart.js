@@ -1,63 +1,46 @@
-// How long looks took, drawn as they come: one line a page, failed looks as marks at the top. The last `KEPT` looks of this visit are kept.
+// Latency and verdicts of the last twenty minutes, drawn from the controller's own ring: the picture is there at the first paint, whoever looked
+// meanwhile. A column is one cell; a band from the fastest to the slowest good look, failed looks as bars that hang from the top.
 import { h } from "./dom.js";
 import { millis } from "./times.js";
 
-const KEPT = 240;
-const seen = new Map();
+const W = 240, H = 40, TOP = 3;
 
-const key = (service, member, page) => `${service}/${member}/${page}`;
+const sum = (numbers) => numbers.reduce((all, number) => all + (number || 0), 0);
 
-// Remembers the newest look of each page.
-export function remember(shown) {
-  for (const member of shown.members) {
-    for (const [name, monitor] of Object.entries(member.monitors)) {
-      if (!monitor.looked) continue;
-      const id = key(shown.name, member.name, name);
-      const looks = seen.get(id) || [];
-      const at = Date.parse(monitor.looked);
-      if (looks.length && looks[looks.length - 1].at >= at) continue;
-      looks.push({ at, took: monitor.duration_s || 0, good: monitor.verdict !== "failed" && monitor.verdict !== "unknown" });
-      if (looks.length > KEPT) looks.shift();
-      seen.set(id, looks);
-    }
-  }
+// What the picture says, in words. `columns` as `GET /services/{name}/looks` has them.
+export function words(name, columns, minutes) {
+  const good = sum(columns.good), failed = sum(columns.failed), slow = columns.slowest_s.filter(Boolean), fast = columns.fastest_s.filter(Boolean);
+  if (!good && !failed) return `${name}: no look in the last ${minutes} minutes`;
+  const why = [...new Set(columns.reason.filter((reason, index) => columns.failed[index] && reason))].join(", ");
+  const took = slow.length ? `fastest ${millis(Math.min(...fast))}, slowest ${millis(Math.max(...slow))}, ` : "";
+  return `${name}, last ${minutes} minutes: ${took}${failed ? `${failed} failed (${why})` : "none failed"} of ${good + failed} looks`;
 }
 
-const W = 240, H = 40, TOP = 6;
+export const slowest = (columns) => Math.max(0, ...columns.slowest_s.filter(Boolean)) || null;
 
-// The picture for one page of a member; its text says the same in words.
-export function latency(service, member, page) {
-  const looks = seen.get(key(service, member, page)) || [];
-  const good = looks.filter((look) => look.good);
-  const most = Math.max(0.005, ...good.map((look) => look.took)) * 1.15;
-  const from = looks[0]?.at || 0, width = Math.max(1, (looks[looks.length - 1]?.at || 1) - from);
-  const x = (look) => (looks.length < 2 ? W - 2 : ((look.at - from) / width) * (W - 4) + 2).toFixed(1);
-  const y = (look) => (H - 2 - (look.took / most) * (H - TOP - 4)).toFixed(1);
-  const sorted = good.map((look) => look.took).sort((a, b) => a - b);
-  const failed = looks.length - good.length;
-  const words = sorted.length
-    ? `${page}: median ${millis(sorted[sorted.length >> 1])}, slowest ${millis(sorted[sorted.length - 1])}, ${failed} failed of ${looks.length} looks`
-    : `${page}: ${failed} failed of ${looks.length} looks`;
-  return h("svg", { class: "chart", viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img", "aria-label": words },
-    h("line", { x1: 0, x2: W, y1: H - 1.5, y2: H - 1.5, class: "base" }),
-    runs(looks).map((run) => run.length > 1
-      ? h("polyline", { points: run.map((look) => `${x(look)},${y(look)}`).join(" ") })
-      : h("line", { x1: x(run[0]), x2: Number(x(run[0])) + 1, y1: y(run[0]), y2: y(run[0]), class: "dot" })),
-    looks.filter((look) => !look.good).map((look) => h("line", { x1: x(look), x2: x(look), y1: 1, y2: H - 2, class: "failed" })));
+// `calm`: failures are expected of this page and drawn quietly. `moved`: where in the picture traffic has moved, 0 to 1, else null.
+export function picture(name, columns, minutes, { calm = false, moved = null } = {}) {
+  const cells = columns.good.map((good, index) => ({ index, good: good || 0, failed: columns.failed[index] || 0, fast: columns.fastest_s[index], slow: columns.slowest_s[index] }));
+  const wide = W / (cells.length || 1), most = Math.max(0.005, slowest(columns) || 0) * 1.5;
+  const x = (cell, edge = 0.5) => ((cell.index + edge) * wide).toFixed(1);
+  const y = (took) => (H - 2 - (took / most) * (H - TOP - 4)).toFixed(1);
+  return h("svg", { class: `chart ${calm ? "calm" : ""}`, viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "none", role: "img", "aria-label": words(name, columns, minutes) },
+    runs(cells.filter((cell) => cell.good || cell.failed)).map((run) => h("line", { x1: x(run[0], 0), x2: x(run[run.length - 1], 1), y1: H - 1, y2: H - 1, class: "base" })),
+    runs(cells.filter((cell) => cell.good)).map((run) => [
+      h("polygon", { class: "band", points: [...run.map((cell) => `${x(cell)},${y(cell.slow)}`), ...[...run].reverse().map((cell) => `${x(cell)},${y(cell.fast)}`)].join(" ") }),
+      run.length > 1 ? h("polyline", { points: run.map((cell) => `${x(cell)},${y(cell.slow)}`).join(" ") })
+        : h("line", { x1: x(run[0], 0.2), x2: x(run[0], 0.8), y1: y(run[0].slow), y2: y(run[0].slow), class: "dot" })]),
+    cells.filter((cell) => cell.failed).map((cell) => h("rect", { class: "failed", x: x(cell, 0.15), width: (wide * 0.7).toFixed(1), y: 0, height: (((H - 2) * cell.failed) / (cell.good + cell.failed)).toFixed(1) })),
+    moved === null ? null : h("line", { class: "moved", x1: (moved * W).toFixed(1), x2: (moved * W).toFixed(1), y1: 0, y2: H }));
 }
 
-// Unbroken stretches of good looks.
-function runs(looks) {
+// Unbroken stretches.
+function runs(cells) {
   const found = [];
-  let run = [];
-  for (const look of looks) {
-    if (look.good) run.push(look);
-    else if (run.length) found.push(run), (run = []);
+  for (const cell of cells) {
+    const last = found[found.length - 1];
+    if (last && last[last.length - 1].index === cell.index - 1) last.push(cell);
+    else found.push([cell]);
   }
-  return run.length ? [...found, run] : found;
-}
-
-export function typical(service, member, page) {
-  const sorted = (seen.get(key(service, member, page)) || []).filter((look) => look.good).map((look) => look.took).sort((a, b) => a - b);
-  return sorted.length ? sorted[sorted.length >> 1] : null;
+  return found;
 }

@@ -1,7 +1,6 @@
 // The loop of the page: read, show, follow the journal, read again. What cannot be read is said at once; old figures are never shown as new ones.
 import { follow, now, Problem, read, service, token } from "./api.js";
-import { askToken, close, keys, open } from "./actions.js";
-import { remember } from "./chart.js";
+import { askToken, close, keepUp, keys, open } from "./actions.js";
 import { depth } from "./depth.js";
 import { h, show } from "./dom.js";
 import { glance, ordered, summary, tone } from "./glance.js";
@@ -10,13 +9,14 @@ import { state } from "./words.js";
 import { span } from "./times.js";
 
 const STEPS_KEPT = 300;
-const page = { services: [], shown: null, selected: "", more: new Map(), live: false, readAt: 0, problem: "", reading: null, again: false };
+const LOOKS_MS = 5000, MANY_LOOKS_MS = 30000, AUDIT_MS = 60000, UPGRADE_MS = 10000;
+const page = { services: [], shown: null, selected: "", more: new Map(), live: false, readAt: 0, asOf: 0, problem: "", reading: null, again: false, me: null };
 const at = (id) => document.getElementById(id);
 // The chosen service in full; the list has only what a glance needs.
 const current = () => (page.shown?.name === page.selected ? page.shown : null);
 
 function more(name) {
-  if (!page.more.has(name)) page.more.set(name, { steps: [], explain: null, readiness: null, loaded: false, group: "all", all: false });
+  if (!page.more.has(name)) page.more.set(name, { steps: [], explain: null, readiness: null, upgrade: null, looks: null, loaded: false, group: "all", all: false, members: false, read: {} });
   return page.more.get(name);
 }
 
@@ -37,6 +37,8 @@ async function refresh() {
 
 async function readAll() {
   try {
+    if (page.problem) page.me = null;
+    page.me ??= await read("/whoami");
     const before = new Map(page.services.map((shown) => [shown.name, shown.state]));
     page.services = (await read("/services?brief=true")).services;
     for (const shown of page.services) {
@@ -46,11 +48,19 @@ async function readAll() {
     if (!page.selected && wide() && page.services.length) choose(ordered(page.services, "")[0].name);
     if (page.selected) await readOne(page.selected);
     page.readAt = Date.now();
+    page.asOf = now();
     page.problem = "";
   } catch (problem) {
-    page.problem = problem instanceof Problem && problem.status === 401 ? "Reading needs a token here. Enter yours with “Token”." : `The controller does not answer (${problem.message}). What is below is old.`;
+    page.problem = lost(problem);
   }
   draw();
+}
+
+// Old figures are shown with the moment that they are of; nothing here can tell whether traffic still is where it was.
+function lost(problem) {
+  if (problem instanceof Problem && problem.status === 401) return "Reading needs a token here. Enter yours with “Token”.";
+  const stale = page.asOf ? ` Stale since ${new Date(page.asOf).toISOString().slice(11, 19)}Z: what is below is as of then.` : "";
+  return `The controller does not answer (${problem.message}).${stale} It is asked again by itself.`;
 }
 
 async function readOne(name) {
@@ -61,42 +71,59 @@ async function readOne(name) {
     page.shown = null;
   }
   if (!current()) return;
-  remember(page.shown);
-  await explain(name);
-  if (Date.now() - (more(name).auditedAt || Infinity) > 60000) audit(name);
+  const own = more(name), shown = current();
+  own.explain = await quietly(service(name, "/explain"));
+  if (due(own, "looks", shown.members.length > 20 ? MANY_LOOKS_MS : LOOKS_MS)) own.looks = (await quietly(service(name, "/looks"))) || own.looks;
+  // both of these ask the Cores themselves: rarely, beside everything else, and at once where what they were read of has changed
+  const about = `${shown.epoch} ${shown.state}`;
+  if (own.auditedAt && (own.audited !== about || Date.now() - own.auditedAt > AUDIT_MS)) audit(name);
+  if (shown.run?.kind !== "upgrade") own.upgrade = null;
+  else if (own.step !== shown.run.step || due(own, "upgrade", UPGRADE_MS)) askUpgrade(name, shown.run.step);
 }
 
-async function explain(name) {
-  const own = more(name);
+// Whether something is to be read again; from now on it counts as read.
+function due(own, what, every) {
+  const at = Date.now(), wanted = at - (own.read[what] || 0) >= every;
+  if (wanted) own.read[what] = at;
+  return wanted;
+}
+
+// What the page can do without, for now.
+async function quietly(path) {
   try {
-    own.explain = await read(service(name, "/explain"));
-    own.upgrade = current()?.run?.kind === "upgrade" ? await read(service(name, "/upgrade")) : null;
+    return await read(path);
   } catch {
-    own.explain = own.upgrade = null;
+    return null;
   }
+}
+
+async function askUpgrade(name, step) {
+  const own = more(name);
+  own.step = step;
+  own.read.upgrade = Date.now();
+  const found = await quietly(service(name, "/upgrade"));
+  own.upgrade = found && { ...found, read: new Date(now()).toISOString() };
+  draw();
 }
 
 async function openService(name) {
-  const own = more(name);
-  try {
-    own.steps = (await read(`/events?service=${encodeURIComponent(name)}&newest=true&limit=200`)).events.reverse();
-  } catch {
-    own.steps = [];
-  }
-  own.loaded = true;
+  await readSteps(name);
   await refresh();
   await audit(name);
 }
 
-// The audit asks the Cores themselves, so it is read when a service is opened and once a minute after that.
-async function audit(name) {
+async function readSteps(name) {
   const own = more(name);
+  own.steps = (await quietly(`/events?service=${encodeURIComponent(name)}&newest=true&limit=200`))?.events.reverse() || own.steps;
+  own.loaded = true;
+}
+
+// The audit asks the Cores themselves, so it is read when a service is opened, once a minute after that, and when the service has changed.
+async function audit(name) {
+  const own = more(name), shown = current();
   own.auditedAt = Date.now();
-  try {
-    own.readiness = await read(service(name, "/readiness"));
-  } catch {
-    own.readiness = null;
-  }
+  own.audited = shown ? `${shown.epoch} ${shown.state}` : "";
+  own.readiness = await quietly(service(name, "/readiness"));
   draw();
 }
 
@@ -124,12 +151,27 @@ function act(verb, subject) {
     more(page.selected).group = subject;
     return draw();
   }
-  if (verb === "all") {
-    more(page.selected).all = true;
+  if (verb === "all" || verb === "members") {
+    more(page.selected)[verb] = true;
     return draw();
   }
-  return open(verb, current, subject, refresh, more(page.selected).explain);
+  if (verb === "token") return askToken(newReader);
+  return open(verb, current, subject, acted, more(page.selected));
 }
+
+// The reader may have another name now, and may be allowed other things.
+async function newReader() {
+  page.me = null;
+  await Promise.all([refresh(), notices.look()]);
+}
+
+async function acted() {
+  const own = page.more.get(page.selected);
+  if (own) own.read = {};
+  await refresh();
+}
+
+const may = () => ["operator", "admin"].includes(page.me?.role);
 
 function onStep(step) {
   const own = page.more.get(step.service);
@@ -145,12 +187,14 @@ function draw() {
   document.body.classList.toggle("in-depth", Boolean(shown) && location.hash.startsWith("#/service/"));
   show(at("services"), glance(page.services, at("filter").value, page.selected, (name) => choose(name)));
   show(at("summary"), summary(page.services));
-  show(at("depth"), shown ? depth(shown, more(shown.name), act) : h("p", { class: "empty" }, !page.selected ? "Choose a service." : page.services.some((one) => one.name === page.selected) || !page.readAt ? "Reading …" : `No service is called ${page.selected}.`));
+  show(at("depth"), shown ? depth(shown, more(shown.name), act, may(), page.me) : h("p", { class: "empty" }, !page.selected ? "Choose a service." : page.services.some((one) => one.name === page.selected) || !page.readAt ? "Reading …" : `No service is called ${page.selected}.`));
   const worst = ordered(page.services, "")[0];
   document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${state(worst.state)[1]} – lbctl` : "lbctl";
   at("notice").hidden = !page.problem;
   at("notice").textContent = page.problem;
-  at("token").textContent = token.get() ? "Token ✓" : "Token";
+  at("token").textContent = page.me && (token.get() || may()) ? `${page.me.by} · ${page.me.role}` : token.get() ? "Token ✓" : "Token";
+  at("token").title = may() ? "you may act; another token?" : "reading only; enter an operator's token to act";
+  keepUp();
   tick();
 }
 
@@ -159,7 +203,7 @@ function tick() {
   const fresh = !page.problem && age < 15;
   const link = at("link");
   link.className = `link ${page.problem ? "bad" : page.live && fresh ? "ok" : "warn"}`;
-  link.textContent = page.problem ? "not connected" : !page.live ? "connecting …" : fresh ? "live" : `${span(age)} old`;
+  link.textContent = page.problem ? (page.asOf ? `stale since ${new Date(page.asOf).toISOString().slice(11, 19)}Z` : "not connected") : !page.live ? "connecting …" : fresh ? "live" : `${span(age)} old`;
   at("clock").textContent = `${new Date(now()).toISOString().slice(11, 19)}Z`;
   document.body.classList.toggle("old", !fresh);
 }
@@ -187,7 +231,7 @@ function step(by) {
 
 const ON_KEY = {
   j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1), "/": () => at("filter").focus(), t: nextTheme, "?": keys,
-  m: () => current() && act(current().maintenance.on ? "maintenance-extend" : "maintenance"), Enter: () => at("depth").focus(),
+  m: () => current() && may() && act(current().maintenance.on ? "maintenance-extend" : "maintenance"), Enter: () => at("depth").focus(),
 };
 
 document.addEventListener("keydown", (event) => {
@@ -208,7 +252,7 @@ at("filter").addEventListener("input", draw);
 at("theme").addEventListener("click", nextTheme);
 at("help").addEventListener("click", keys);
 at("notices").addEventListener("click", notices.open);
-at("token").addEventListener("click", () => askToken(() => Promise.all([refresh(), notices.look()])));
+at("token").addEventListener("click", () => askToken(newReader));
 at("dialog").addEventListener("click", (event) => event.target === at("dialog") && close());
 addEventListener("hashchange", fromHash);
 
@@ -218,6 +262,8 @@ refresh();
 notices.look();
 setInterval(() => document.visibilityState === "visible" && notices.look(), 60000);
 follow(onStep, (live) => {
+  // what was written between the last line that was seen and the first one of a new stream is in the journal
+  if (live && page.selected) readSteps(page.selected).then(draw);
   page.live = live;
   if (live) refresh();
   tick();

@@ -57,6 +57,7 @@ const ON_ALERT = {
   UpgradeUnfinished: (name) => ["Only the last step of the upgrade is missing:", `lbctl upgrade ${name} next`],
   PoolShort: (name, member) => [`${member} is down and still gets clients, because too few others are up. Look at it:`, `lbctl probe ${name}/${member}`],
   MemberDown: (name, member) => [`${member} is down; the others serve. Look at it:`, `lbctl probe ${name}/${member}`],
+  WrongServer: (name, member) => [`Looks at ${member} are answered by another member; nothing moves meanwhile. Compare certificate and address:`, `lbctl probe ${name}/${member}`],
   FamilyWithheld: (name, member) => [`One address family of ${member} does not answer; its clients are sent over the other. See which:`, `lbctl probe ${name}/${member}`],
   StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
   UnknownMode: (name, member) => [`See what ${member} really says:`, `lbctl probe ${name}/${member}`],
