@@ -39,7 +39,7 @@ ACTUATOR_REASONS = ("drift", "internal", "superseded", "timeout", "unread", "unv
 ALERTS = (
     "TrafficOnUnpromoted", "OldPrimaryReturned", "RunFailed", "NoEligibleStandby", "Rogue", "StandbyDown", "UnknownMode", "SelfPromotedNotAdopted",
     "RolesSwappedOutside", "MemberDown", "PoolShort", "FollowNotPossible", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong",
-    "MassMoveHeld", "NotSaved", "UpgradeUnfinished", "FamilyWithheld",
+    "MassMoveHeld", "NotSaved", "UpgradeUnfinished", "FamilyWithheld", "WrongServer",
 )
 """The words of `policy.conditions.alerts`."""
 

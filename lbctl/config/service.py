@@ -87,6 +87,7 @@ def _member(context: Context, service: Service, member: Member) -> MemberSetting
         address=dict(member.address),
         probe=replace(probe_settings(*levels), families=families(member, *levels)),
         place=" ".join((place.url, *member.connect)),
+        own_key=member.tls.own_key,
         syncs_from=member.syncs_from,
         manual_approval=member.approval == "manual",
         site=member.site,

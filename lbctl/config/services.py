@@ -29,6 +29,8 @@ class ClientTls(Model):
     """The key of `client_cert_file`, where it is not in the same file."""
     pin_sha256: Text | None = None
     """Digest of the certificate's public key (SPKI), base64 or hex: the member's identity (H17)."""
+    own_key: bool = False
+    """True: no other member has this one's key; a look that shows another member's key went to the wrong server and counts for nothing (H17)."""
 
 
 class Freshness(Model):

@@ -70,7 +70,8 @@ class MemberSettings:
     """One member of a service, in its place in the order.
 
     `address` maps a view's name to the addresses that clients are sent to (texts, A and AAAA mixed); the plain form has the one view "".
-    `place` is where it is looked at, as text: what was seen elsewhere says nothing about it (H28).
+    `place` is where it is looked at, as text: what was seen elsewhere says nothing about it (H28). `own_key`: no other member of the service has
+    its certificate's key, so that a look which shows another member's was no look at this one (H17).
     """
 
     name: str
@@ -84,6 +85,7 @@ class MemberSettings:
     driven: bool = False
     heartbeat: Heartbeat | None = None
     place: str = ""
+    own_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from lbctl.model.looks import Verdict
 from lbctl.policy import drain, follow, pool, seen
-from lbctl.policy.case import Case
+from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.turn import Turn
 
 STEADY_S = 300.0
@@ -108,11 +109,17 @@ def unclean(case: Case) -> str:
     """Why this round is not clean; "" if it is. A standby that is down does not block: its alert speaks for itself."""
     if not any(case.up(name) for name in case.answering):
         return f"{' and '.join(case.answering) or 'nobody'} is not up"
-    wrong = [n for n in case.others() if n not in case.saved.latched and case.primary(n)]
+    wrong = [n for n in case.others() if n not in case.saved.latched and _last_said_primary(case, n)]
     if wrong:
         return f"{' and '.join(wrong)} says Primary beside the active"
     versions = {case.state.versions[name] for name in case.settings.names if name in case.state.versions}
     return f"versions differ: {', '.join(sorted(versions))}" if len(versions) > 1 else ""
+
+
+def _last_said_primary(case: Case, name: str) -> bool:
+    """By its last real look, however old: a round in which we were too slow to look often is no proof that it became Secondary (H33)."""
+    last = case.page(name, HASTATUS).last
+    return case.modes and last is not None and last.verdict is Verdict.PRIMARY
 
 
 def wake_times(case: Case) -> Iterator[float]:

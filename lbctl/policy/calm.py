@@ -43,7 +43,7 @@ def _calm(state: State) -> bool:
 
 def _same(page: PageSight, look: ProbeResult) -> bool:
     last = page.last
-    return last is not None and last.verdict is look.verdict and last.reason is look.reason and not page.voided
+    return last is not None and last.verdict is look.verdict and last.reason is look.reason and last.key == look.key and not page.voided
 
 
 def _families_settled(page: PageSight, look: ProbeResult) -> bool:

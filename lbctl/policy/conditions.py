@@ -64,6 +64,7 @@ def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     yield from _pool_alerts(case) if case.settings.kind == "pool" else _candidate_alerts(case)
     yield from _mode_alerts(case)
     yield from _family_alerts(case)
+    yield from _identity_alerts(case)
     yield from _people_alerts(case)
 
 
@@ -131,6 +132,14 @@ def _family_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
             yield "FamilyWithheld", name, f"{families.NAMES[family]} of {name} does not answer and is not published"
 
 
+def _identity_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    """H17: a look that was answered by somebody else."""
+    for name in case.settings.names:
+        marks = [page.voided for page in case.sight(name).pages.values() if page.voided.startswith(doubt.MISTAKEN)]
+        if marks:
+            yield "WrongServer", name, f"what answers for {name} is another member ({marks[0]}): its looks count for nothing"
+
+
 def _judged(case: Case) -> bool:
     """Somebody who answers has been looked at often enough since counting began anew; a stall must not keep that from ever being said."""
     return any(case.judged(name).health is not Health.UNKNOWN or case.judged(name).voided for name in case.answering)
@@ -174,6 +183,7 @@ PAGED_ALERTS = frozenset(
         "NotSaved",
         "RunFailed",
         "UpgradeUnfinished",
+        "WrongServer",
     }
 )
 

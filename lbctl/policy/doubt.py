@@ -5,7 +5,7 @@ A doubt never says that a member is well; it says that the failure we see may be
 
 from __future__ import annotations
 
-from lbctl.model.looks import COMMON, SILENT, Reason
+from lbctl.model.looks import COMMON, SILENT, ProbeResult, Reason
 from lbctl.model.settings import MassMove
 from lbctl.policy.case import Case
 
@@ -37,6 +37,24 @@ def site_cut(case: Case) -> str:
     """The active's site, where its canaries fail together with it: it may be alive for its own clients. "" otherwise."""
     site = case.member(case.active).site if case.active else None
     return site if site and site in case.around.sites_cut and case.suspect() else ""
+
+
+MISTAKEN = "wrong server"
+"""How the mark of a look begins that went to another member than the one it was meant for."""
+
+
+def mistaken(case: Case, look: ProbeResult) -> str:
+    """Why this look was none at its member: it shows the key of another one (H17). "" otherwise, and where members may share a key.
+
+    Where a translation of addresses or a name leads to the standby, the active reads as the gate wants it: down, and another one in Standby.
+    """
+    if not look.key:
+        return ""
+    for name in case.settings.names:
+        strict = case.member(name).own_key or case.member(look.member).own_key
+        if name != look.member and strict and any(p.last is not None and p.last.key == look.key for p in case.sight(name).pages.values()):
+            return f"{MISTAKEN}: it shows the certificate key of {name}"
+    return ""
 
 
 def stalled(case: Case, candidate: str) -> str:

@@ -29,6 +29,9 @@ def observe(turn: Turn, look: ProbeResult) -> None:
     if look.void or look.started < turn.state.judged_from:
         _mark_void(turn, look, look.void or "begun too early")
         return
+    if why := doubt.mistaken(case, look):
+        _mark_void(turn, look, why)
+        return
     counted = case.on(_with(case, look))
     if doubt.blind(counted):
         _while_blind(turn, look)

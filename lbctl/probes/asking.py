@@ -133,10 +133,11 @@ class Looking:
             else:
                 aim._engine.drop(exchange.wire.sock)
         flaw, reader, facts = exchange.flaw, exchange.reader, aim._route.facts
+        shown = flaw is None or "tls" in exchange.phases  # what an earlier look learned says nothing about who refused this one
         self._done(ProbeResult(
             aim.target.member, aim.target.page, parsed.verdict, parsed.reason, exchange.started, aim._engine.now(), parsed.detail,
             exchange.phases, reader.status, self._skew(), facts.not_after if facts else None, reader.suspicious,
-            LOCAL if flaw is not None and flaw.local else "",
+            LOCAL if flaw is not None and flaw.local else "", facts.key if facts and shown else "",
         ))
 
     def _parsed(self) -> Parsed:

@@ -20,11 +20,12 @@ from lbctl.probes.base import Tls
 
 
 class Facts(NamedTuple):
-    """Of a certificate: digest of the whole, end of validity (UTC seconds), digest of its public key (SPKI)."""
+    """Of a certificate: digest of the whole, end of validity (UTC seconds), digest of its public key (SPKI), the same in hex."""
 
     digest: bytes
     not_after: float | None
     spki_sha256: bytes
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -56,7 +57,8 @@ def certificate_facts(der: bytes, known: Facts | None) -> Facts:
     try:
         certificate = x509.load_der_x509_certificate(der)
         public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return Facts(digest, certificate.not_valid_after_utc.timestamp(), hashlib.sha256(public).digest())
+        key = hashlib.sha256(public)
+        return Facts(digest, certificate.not_valid_after_utc.timestamp(), key.digest(), key.hexdigest())
     except (ValueError, TypeError, ArithmeticError, UnsupportedAlgorithm, x509.InvalidVersion):
         return Facts(digest, None, b"")
 

@@ -56,3 +56,18 @@ def test_a_hold_is_told_every_hour_after_eight() -> None:
         assert stage.state.wake_at is not None and stage.state.wake_at - stage.now <= HOUR
         stage.ask(ask.Release(**WHO))
         stage.wait(1)
+
+
+def test_a_round_with_old_looks_is_no_proof_that_the_other_became_secondary() -> None:
+    """H33: B said Primary the last time that anybody could look; that the look is old by now does not make the round clean."""
+    stage = Stage().normal()
+    stage.ask(ask.MaintenanceOn(until=stage.now + HOUR, **WHO))
+    stage.rounds(3, a="ok/primary", b="ok/primary")
+    stage.ask(ask.MaintenanceOff(**WHO))
+    for _ in range(6):
+        stage.round(b="ok/primary")
+        stage.wait(10)
+        stage.round(a="ok/primary")
+    assert "re-arming" in stage.view["conditions"]
+    stage.rounds(4, a="ok/primary", b="503/standby")
+    assert stage.view["state"] == "normal"

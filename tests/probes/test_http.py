@@ -214,6 +214,18 @@ async def test_a_pin_is_the_digest_of_the_public_key(engine: Engine, authority: 
             assert bad.reason is Reason.TLS and digest.hex() in bad.detail
 
 
+async def test_a_look_tells_the_key_that_it_was_shown_and_none_where_nobody_showed_one(engine: Engine, authority: Authority) -> None:
+    """H17: by this the policy knows that two members are one server; a refused look shows nothing, whatever an earlier one had learned."""
+    file, certificate = authority.issue("shown.pem", "127.0.0.1")
+    digest = hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    async with serving(OK, tls=server_context(file)) as server:
+        target = target_at(f"https://127.0.0.1:{server.port}", member="m", page="status", timeout_s=PATIENT_S, tls=Tls(ca_file=authority.file))
+        aim = CoreProbe(Settings(), engine).aim(target)
+        assert (await started(aim)).key == digest
+    refused = await started(aim)
+    assert refused.reason is Reason.REFUSED and refused.key == ""
+
+
 async def test_a_server_that_asks_for_a_client_certificate_gets_it(engine: Engine, authority: Authority) -> None:
     file, _ = authority.issue("mutual.pem", "127.0.0.1")
     client, _ = authority.issue("client.pem", "lbctl")
