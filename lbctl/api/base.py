@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from lbctl.model.commands import Command, Reply
 from lbctl.model.decision import Step
-from lbctl.stores.base import Receipt
+from lbctl.stores.base import Checked, Receipt
 
 ServiceObject = Mapping[str, Any]
 """A service as the contract (section 4) has it, as `policy.view` makes it."""
@@ -64,8 +64,8 @@ class Controller(Protocol):
         """Journal lines with `seq` above `since`, oldest first; `newest`: the last `limit` of them."""
         ...
 
-    async def verify_journal(self) -> int | None:
-        """The number of the first journal line that breaks the chain; None where it is whole."""
+    async def verify_journal(self, since: int = 0) -> Checked:
+        """Follows the journal's chain of hashes over the next few lines after `since`."""
         ...
 
     async def receipt(self, key: str) -> Receipt | None:

@@ -215,10 +215,16 @@ class Outcome(Answer):
 
 
 class Audit(Answer):
-    """Whether the journal's chain of hashes is whole, and the first line that breaks it."""
+    """Whether the journal's chain of hashes is whole as far as it was followed, and the first line that breaks it.
+
+    `checked` is the last line that was followed, of `lines` written so far; `next` the `since` to go on with, absent at the end.
+    """
 
     whole: bool
     broken_at: int | None
+    checked: int
+    lines: int
+    next: int | None
 
 
 class Notices(Answer):
@@ -260,6 +266,13 @@ class EventQuery(Request):
     service: Annotated[str | None, Field(max_length=100, description="only this service's")] = None
     limit: Annotated[int, Field(ge=1, le=1000, description="at most so many lines")] = 200
     newest: Annotated[Literal["true", "false"], Field(description="the last lines instead of the first")] = "false"
+
+
+class AuditQuery(Request):
+    """Which part of the journal: a long one is followed a part at a time."""
+
+    since: Annotated[int, Field(ge=0, le=2**53, description="go on after this line")] = 0
+    limit: Annotated[int | None, Field(ge=1, le=1_000_000, description="at most about so many lines; without it all")] = None
 
 
 class ServicesQuery(Request):

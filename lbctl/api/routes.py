@@ -65,7 +65,7 @@ ROUTES: tuple[Route, ...] = (
     _post("/notify/test", "notify_test", "A test notice through every configured way", writes.notify_test, models.PlainRequest,
           answer=models.Deliveries, statuses=(200,)),
     _get("/notices", "notices", "What became of each notice, newest first", reads.notices, models.Notices, 503),
-    _get("/audit", "audit", "Whether the journal is whole", reads.audit, models.Audit),
+    _get("/audit", "audit", "Whether the journal is whole", reads.audit, models.Audit, query=models.AuditQuery),
     _post("/reload", "reload", "Read the configuration file again", writes.reload, models.ReloadRequest, role=Role.ADMIN),
     _plain("/livez", "livez", "Every loop ticks", reads.livez),
     _plain("/readyz", "readyz", "It may act", reads.readyz),

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from lbctl.cli.audit import pages
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.options import Globals, verb
-from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, columns, dumps, emit, folded, moment, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, clock, columns, dumps, emit, folded, moment, paint
 
 Event = Mapping[str, Any]
 
@@ -23,6 +24,7 @@ ROUTINE = frozenset({"look", "family-look", "applied", "read-back", "converged",
 STAGES = {"applied": "written", "read-back": "seen from outside"}
 _COLOURS = {"moved": BAD, "cancelled": BAD, "would-failover": ATTENTION, "uninitialised": BAD, "promoted": GOOD}
 PAGE, PAGES = 1000, 20
+EPOCH_SECONDS = 1e9
 
 
 @verb
@@ -127,7 +129,10 @@ def _below(event: Event) -> Iterator[str]:
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {item}" for key, item in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    # An instant is the only number of this size that evidence holds.
+    return clock(value, seconds=True) if isinstance(value, float) and value >= EPOCH_SECONDS else str(value)
 
 
 @verb
@@ -140,6 +145,10 @@ def events(options: Globals, service: str | None, follow: bool, last: int, since
     client = Client(options)
     if service:
         client.get("services", service)
+    if since is not None and not follow and options.output == "table":
+        for page in pages(client, service, since):  # told as it is read: a journal may have a million lines
+            click.echo("\n".join(map(_line, page["events"])), nl=bool(page["events"]))
+        return
     found = _from(client, service, since) if since is not None else _newest(client, service, last)
     position = found[-1]["seq"] if found else since
     if not follow:
@@ -159,13 +168,7 @@ def _newest(client: Client, service: str | None, last: int) -> list[dict[str, An
 
 
 def _from(client: Client, service: str | None, since: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    position: int | None = since
-    while position is not None:
-        page = client.get("events", service=service, since=position, limit=PAGE)
-        found += page["events"]
-        position = page["next"]
-    return found
+    return [event for page in pages(client, service, since) for event in page["events"]]
 
 
 def _line(event: Event) -> str:

@@ -41,7 +41,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "import-f5": ("f5", "Make a configuration of a bigip_gtm.conf."),
     "probe": ("probe", "One look at a url or a member, phase by phase."),
     "notify": ("notify", "test: a notice through every configured way."),
-    "audit": ("audit", "verify: is the journal whole?"),
+    "audit": ("audit", "verify: is the journal whole? export: all of it."),
     "token": ("token", "Who may call over TCP: create, list, revoke."),
     "demo": ("demo", "A failover of two reference Cores on this machine."),
     "version": ("version", "Which lbctl this is."),

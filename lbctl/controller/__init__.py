@@ -38,7 +38,7 @@ from lbctl.policy import gate
 from lbctl.policy.case import Case
 from lbctl.policy.seconds import goes_by_what_is_published
 from lbctl.policy.view import brief
-from lbctl.stores.base import Receipt, Store
+from lbctl.stores.base import Checked, Receipt, Store
 
 _AT_ONCE = 200
 """Services that start at the same time: bounds sockets and reads of ten thousand."""
@@ -261,9 +261,9 @@ class Controller:
         """Journal lines with `seq` above `since`, oldest first; `newest`: the last `limit` of them. Raises `StoreUnavailable`."""
         return await self._store.steps(since=since, service=service, limit=limit, newest=newest)
 
-    async def verify_journal(self) -> int | None:
-        """The number of the first journal line that breaks the chain; None where it is whole."""
-        return await self._store.verify()
+    async def verify_journal(self, since: int = 0) -> Checked:
+        """Follows the journal's chain of hashes over the next lines after `since`; see `stores.base.Store.verify`."""
+        return await self._store.verify(since)
 
     async def receipt(self, key: str) -> Receipt | None:
         """What was told under this idempotency key, or at least decided. Raises `StoreUnavailable`."""

@@ -28,6 +28,20 @@ class JournalLimits:
 
 
 AS_IN_THE_CONTRACT = JournalLimits()
+SLICE = 100
+"""Lines that are read or checked in one go: the wait that a save may meet behind them, some milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A part of the journal's chain that was followed: up to and with line `upto`, of `head` lines written so far.
+
+    `broken_at` is the first line that does not fit; None where all of the part did.
+    """
+
+    upto: int
+    head: int
+    broken_at: int | None = None
 
 RECEIPT_KEEP_S = 86400.0
 RECEIPTS_MAX = 2000
@@ -73,15 +87,19 @@ class Store(Protocol):
         ...
 
     async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
-        """Journal lines with `seq` above `since`, oldest first; with `newest`, the last `limit` of them (still oldest first)."""
+        """Journal lines with `seq` above `since`, oldest first; with `newest`, the last `limit` of them (still oldest first).
+
+        Saves go on meanwhile, however many are asked for.
+        """
         ...
 
     async def head(self) -> int:
         """The number of the newest journal line; 0 where there is none."""
         ...
 
-    async def verify(self) -> int | None:
-        """The number of the first journal line that breaks the chain of hashes; None where it is whole (`audit verify`)."""
+    async def verify(self, since: int = 0, limit: int = SLICE) -> Checked:
+        """Follows the chain of hashes over at most `limit` lines after `since`, whose own hash is believed (`audit verify`: slice after slice, so
+        that saves go on meanwhile). Lines that were dropped for their age are passed over. The whole is followed when `upto` reaches `head`."""
         ...
 
     async def receipt(self, key: str) -> Receipt | None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from lbctl.errors import StaleRevision
 from lbctl.model.decision import Step
 from lbctl.model.state import Saved
-from lbctl.stores.base import AS_IN_THE_CONTRACT, RECEIPTS_MAX, JournalLimits, Loaded, Receipt
+from lbctl.stores.base import AS_IN_THE_CONTRACT, RECEIPTS_MAX, SLICE, Checked, JournalLimits, Loaded, Receipt
 from lbctl.stores.encoding import GENESIS, chain, data_text
 
 
@@ -81,11 +82,13 @@ class MemoryStore:
     async def head(self) -> int:
         return self.disk.journal[-1][0].seq if self.disk.journal else 0
 
-    async def verify(self) -> int | None:
-        for (_, previous), (line, digest) in zip(self.disk.journal, self.disk.journal[1:], strict=False):
+    async def verify(self, since: int = 0, limit: int = SLICE) -> Checked:
+        newest = await self.head()
+        part = [(line, digest) for line, digest in self.disk.journal if line.seq >= since][: limit + 1]
+        for (_, previous), (line, digest) in pairwise(part):
             if chain(previous, line, data_text(line.data)) != digest:
-                return line.seq
-        return None
+                return Checked(line.seq - 1, newest, broken_at=line.seq)
+        return Checked(part[-1][0].seq if part else newest, newest)
 
     async def receipt(self, key: str) -> Receipt | None:
         return self.disk.receipts.get(key)

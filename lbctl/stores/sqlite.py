@@ -19,13 +19,15 @@ from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores import sqlite_journal as journal
 from lbctl.stores import sqlite_receipts as receipts
-from lbctl.stores.base import AS_IN_THE_CONTRACT, JournalLimits, Loaded, Receipt
+from lbctl.stores.base import AS_IN_THE_CONTRACT, SLICE, Checked, JournalLimits, Loaded, Receipt
 from lbctl.stores.encoding import checksum, decode, encode
 from lbctl.stores.sqlite_file import open_database
 from lbctl.stores.sqlite_thread import SqliteThread
 
 _PRUNE_EVERY = 200
 """Writes between two looks at the journal's bounds."""
+_PAST_ALL = 2**62
+"""More than any line's number."""
 
 
 class SqliteStore:
@@ -53,15 +55,25 @@ class SqliteStore:
         await self._thread.call(lambda connection: self._append(connection, steps), writes=True)
 
     async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
-        return await self._thread.call(lambda connection: journal.steps(connection, since, service, limit, newest), writes=False)
+        found: list[Step] = []
+        after, before = since, _PAST_ALL
+        while len(found) < limit:
+            part = await self._part(after, before, service, min(SLICE, limit - len(found)), newest)
+            found = [*part, *found] if newest else [*found, *part]
+            if len(part) < SLICE:
+                break
+            after, before = (after, part[0].seq) if newest else (part[-1].seq, before)
+        return found
+
+    async def _part(self, after: int, before: int, service: str | None, limit: int, newest: bool) -> list[Step]:
+        return await self._thread.call(lambda connection: journal.steps(connection, after, before, service, limit, newest), writes=False)
 
     async def head(self) -> int:
         """The number of the newest journal line."""
         return await self._thread.call(lambda connection: journal.head(connection)[0], writes=False)
 
-    async def verify(self) -> int | None:
-        """The first journal line that breaks the chain, None where it is whole (`audit verify`)."""
-        return await self._thread.call(journal.verify, writes=False)
+    async def verify(self, since: int = 0, limit: int = SLICE) -> Checked:
+        return await self._thread.call(lambda connection: journal.verify(connection, since, limit), writes=False)
 
     async def receipt(self, key: str) -> Receipt | None:
         return await self._thread.call(lambda connection: receipts.find(connection, key), writes=False)

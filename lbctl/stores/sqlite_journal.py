@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lbctl.model.decision import Step
-from lbctl.stores.base import JournalLimits
+from lbctl.stores.base import Checked, JournalLimits
 from lbctl.stores.encoding import GENESIS, chain, data_text
 
 _SELECT = {
-    (False, False): "SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?",
-    (False, True): "SELECT * FROM journal WHERE seq > ? ORDER BY seq DESC LIMIT ?",
-    (True, False): "SELECT * FROM journal WHERE seq > ? AND service = ? ORDER BY seq LIMIT ?",
-    (True, True): "SELECT * FROM journal WHERE seq > ? AND service = ? ORDER BY seq DESC LIMIT ?",
+    (False, False): "SELECT * FROM journal WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+    (False, True): "SELECT * FROM journal WHERE seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+    (True, False): "SELECT * FROM journal WHERE seq > ? AND seq < ? AND service = ? ORDER BY seq LIMIT ?",
+    (True, True): "SELECT * FROM journal WHERE seq > ? AND seq < ? AND service = ? ORDER BY seq DESC LIMIT ?",
 }
 """By (one service only, the newest)."""
 
@@ -81,9 +81,9 @@ def _used(connection: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def steps(connection: sqlite3.Connection, since: int, service: str | None, limit: int, newest: bool) -> list[Step]:
-    """See `stores.base.Store.steps`."""
-    values = [since, limit] if service is None else [since, service, limit]
+def steps(connection: sqlite3.Connection, since: int, before: int, service: str | None, limit: int, newest: bool) -> list[Step]:
+    """Lines with numbers between the two, neither included; see `stores.base.Store.steps`."""
+    values = [since, before, limit] if service is None else [since, before, service, limit]
     rows = connection.execute(_SELECT[service is not None, newest], values).fetchall()
     return [_step(row) for row in (reversed(rows) if newest else rows)]
 
@@ -99,12 +99,19 @@ def _step(row: tuple[int, float, str, str, str, str, int, int, str, str]) -> Ste
     return Step(at=at, service=service, kind=kind, text=text, by=by, epoch=epoch, revision=revision, data=json.loads(data), seq=seq)
 
 
-def verify(connection: sqlite3.Connection) -> int | None:
-    """Walks the chain; the number of the first line that does not fit, or None where all is whole."""
-    seq, digest = _mark(connection, "tail")
-    for row in connection.execute("SELECT * FROM journal ORDER BY seq"):
+def verify(connection: sqlite3.Connection, since: int, limit: int) -> Checked:
+    """See `stores.base.Store.verify`. One job of the store's thread, so nothing is written between the reads."""
+    newest, (seq, digest) = head(connection), _mark(connection, "tail")
+    if since > seq:
+        row = connection.execute("SELECT seq, hash FROM journal WHERE seq = ?", (since,)).fetchone()
+        if row is None:
+            return Checked(since, newest[0], broken_at=since)
+        seq, digest = row
+    rows = connection.execute("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)).fetchall()
+    for row in rows:
         step = Step(at=row[1], service=row[2], kind=row[3], text=row[4], by=row[5], epoch=row[6], revision=row[7], seq=row[0])
         if row[0] != seq + 1 or chain(digest, step, row[8]) != row[9]:
-            return seq + 1
+            return Checked(seq, newest[0], broken_at=seq + 1)
         seq, digest = row[0], row[9]
-    return None if (seq, digest) == head(connection) else seq + 1
+    cut_short = len(rows) < limit and (seq, digest) != newest
+    return Checked(seq, newest[0], broken_at=seq + 1 if cut_short else None)

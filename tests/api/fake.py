@@ -9,7 +9,7 @@ from typing import Any
 from lbctl.errors import ConfigError, Problem
 from lbctl.model.commands import Code, Command, Reply
 from lbctl.model.decision import Step
-from lbctl.stores.base import Receipt
+from lbctl.stores.base import Checked, Receipt
 
 AT = 1_800_000_000.0
 """2027-01-15T08:00:00Z."""
@@ -100,8 +100,11 @@ class FakeController:
         found = [step for step in self.journal if step.seq > since and service in (None, step.service)]
         return found[-limit:] if newest else found[:limit]
 
-    async def verify_journal(self) -> int | None:
-        return self.broken_at
+    async def verify_journal(self, since: int = 0) -> Checked:
+        """Ten lines at a time."""
+        upto = min(since + 10, len(self.journal))
+        seen = self.broken_at is not None and (self.broken_at <= upto or upto == len(self.journal))
+        return Checked(upto, len(self.journal), self.broken_at if seen else None)
 
     async def receipt(self, key: str) -> Receipt | None:
         return self.receipts.get(key)

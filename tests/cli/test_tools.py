@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from lbctl.cli.root import VERBS, cli
@@ -58,6 +59,8 @@ authoritative: {{listen: ["127.0.0.1:5300"], zones: {{gtm.example.com: {{ns: {{n
 """)
     result = CliRunner().invoke(cli, ["-c", str(file), "-o", "json", "probe", "core/core-b"])
     assert [look["verdict"] for look in json.loads(result.stdout)["looks"]] == ["failed", "standby"]
+    shown = yaml.safe_load(CliRunner().invoke(cli, ["-c", str(file), "-o", "yaml", "probe", "core/core-b"]).stdout)
+    assert [look["verdict"] for look in shown["looks"]] == ["failed", "standby"]
     for typed, near in (("cor/core-b", "core"), ("core/core-c", "core-")):
         result = CliRunner().invoke(cli, ["-c", str(file), "probe", typed])
         assert result.exit_code == 2 and f"did you mean '{near}" in result.stderr
@@ -84,6 +87,30 @@ def test_a_journal_that_was_changed_is_told(terminal: Terminal) -> None:
     terminal.controller.broken_at = 17
     result = terminal.type("audit", "verify")
     assert result.exit_code == 1 and "broken at line 17" in result.stdout
+
+
+def test_a_long_journal_is_followed_to_its_end(terminal: Terminal) -> None:
+    """A part at a time; the fake follows ten lines a go."""
+    for number in range(35):
+        terminal.controller.write("note", str(number))
+    found = terminal.json("audit", "verify")
+    assert (found["whole"], found["checked"], found["lines"], found["next"]) == (True, 35, 35, None)
+    terminal.controller.broken_at = 33
+    assert terminal.type("audit", "verify").exit_code == 1
+
+
+def test_a_journal_is_exported_a_line_each_and_never_over_another_file(terminal: Terminal) -> None:
+    for number in range(2500):
+        terminal.controller.write("note", str(number), service="core" if number % 2 else "sentry")
+    lines = terminal.type("audit", "export", "core").stdout.splitlines()
+    assert [json.loads(line)["text"] for line in lines] == [str(number) for number in range(1, 2500, 2)]
+    file = terminal.directory / "journal.jsonl"
+    told = terminal.type("audit", "export", "--since", "2400", "--to", str(file))
+    assert told.exit_code == 0 and "100 lines written" in told.stdout and len(file.read_text().splitlines()) == 100
+    again = terminal.type("audit", "export", "--to", str(file))
+    assert again.exit_code == 1 and "left alone" in again.stderr and len(file.read_text().splitlines()) == 100
+    assert terminal.type("audit", "export", "cor").exit_code == 2
+    assert terminal.type("events", "--since", "2498").stdout.count("\n") == 2
 
 
 def test_every_verb_has_help_and_its_own_module() -> None:

@@ -17,6 +17,7 @@ from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores import JournalLimits
 from lbctl.stores.sqlite import SqliteStore
+from tests.stores.test_contract import broken
 
 
 def step(text: str, at: float = 1.0) -> Step:
@@ -137,7 +138,7 @@ async def test_a_full_disk_saves_nothing_and_is_found_well_again_by_itself(path:
     loaded = await store.load("core")
     assert (loaded.saved, loaded.revision) == (Saved(service="core"), 1)
     assert await store.save(Saved(service="core", counter=1), expected=1, steps=big) == 2
-    assert await store.verify() is None
+    assert await broken(store) is None
     await store.close()
 
 
@@ -196,14 +197,14 @@ async def test_killed_at_any_moment_every_save_that_was_told_is_there(path: Path
 async def test_the_chain_names_the_first_line_that_was_touched(filled: Path, tampering: str) -> None:
     change(filled, tampering)
     store = SqliteStore(filled)
-    assert await store.verify() == 2
+    assert await broken(store) == 2
     await store.close()
 
 
 async def test_a_journal_cut_short_at_its_end_is_seen(filled: Path) -> None:
     change(filled, "DELETE FROM journal WHERE seq = 3")
     store = SqliteStore(filled)
-    assert await store.verify() == 3
+    assert await broken(store) == 3
     await store.close()
 
 
@@ -214,7 +215,7 @@ async def test_old_lines_go_and_what_is_left_is_a_whole_chain(path: Path) -> Non
     kept = await store.steps(limit=1000)
     assert 100 <= len(kept) < 350
     assert kept[-1].text == "399"
-    assert await store.verify() is None
+    assert await broken(store) is None
     await store.close()
 
 
@@ -223,6 +224,20 @@ async def test_the_journal_stays_within_its_size(path: Path) -> None:
     for n in range(300):
         await store.append([step("x" * 500, at=float(n)) for _ in range(20)])
     assert path.stat().st_size < 3_000_000
-    assert await store.verify() is None
+    assert await broken(store) is None
     assert (await store.steps(limit=1, newest=True))[0].seq == 6000
+    await store.close()
+
+
+async def test_following_the_chain_passes_over_what_was_dropped_meanwhile(path: Path) -> None:
+    """The far end of the journal goes while it is followed."""
+    store = SqliteStore(path, JournalLimits(keep_s=100))
+    await store.append([step(str(n), at=float(n)) for n in range(400)])
+    found = await store.verify(limit=50)
+    for n in range(400, 800):
+        await store.append([step(str(n), at=float(n))])
+    assert (await store.steps(limit=1))[0].seq > found.upto + 1
+    found = await store.verify(found.upto, limit=10_000)
+    assert (found.broken_at, found.upto, found.head) == (None, 800, 800)
+    assert (await store.verify(900)).broken_at == 900
     await store.close()
