@@ -136,7 +136,8 @@ def dumps(options: Globals, found: Any) -> str:
         return json.dumps(found, indent=2)
     import yaml
 
-    return str(yaml.safe_dump(found, sort_keys=False, allow_unicode=False)).rstrip()
+    # By way of JSON: both outputs are then the same object, and an enum is its value in either.
+    return str(yaml.safe_dump(json.loads(json.dumps(found)), sort_keys=False, allow_unicode=False)).rstrip()
 
 
 def emit_problem(options: Globals, problem: Mapping[str, Any]) -> None:
