@@ -69,7 +69,7 @@ def _common(call: Call, reason: str | None) -> dict[str, Any]:
 
 def told(call: Call, step: Step) -> Answered:
     """A command's line of the journal as the answer to it. A restart may have cancelled a move that was not published yet: the service tells."""
-    message = f"{step.text.partition(': ')[2]}; lbctl was started again before it could say so: see history for what followed"
+    message = f"{step.text}; lbctl was started again before it could say so: see history for what followed"
     reply = Reply(Code(step.data["code"]), message, step.data["rule"], step.data["evidence"])
     return _answer(reply, reads.known(call.world.controller, step.service))
 

@@ -7,6 +7,7 @@ that are well write nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from typing import Any
@@ -18,6 +19,7 @@ from lbctl.model.looks import ProbeResult
 from lbctl.model.state import PageSight, Saved, State
 
 NOTHING_SEEN = PageSight()
+_CAPITAL = re.compile(r"(?=[A-Z])")
 
 
 def steps_of(before: State, decision: Decision, event: Event, now: float) -> list[Step]:
@@ -107,12 +109,21 @@ def _noted(note: Note) -> _Line:
 
 
 def _answered(command: Command, reply: Reply) -> _Line:
-    verb = type(command).__name__
+    verb = type(command).__name__  # what replay reads; the sentence has the word that is typed
     asked = {field.name: plain(getattr(command, field.name)) for field in fields(command) if field.name not in ("service", "by", "key")}
     data = {"command": {"verb": verb, **asked}, "code": int(reply.code), "rule": reply.rule, "evidence": plain(reply.evidence)}
     if command.key:
         data["key"] = command.key  # the store files the line under it, in the transaction that saves what was decided
-    return "command", f"{verb}: {reply.message}", command.by, data
+    word = typed(verb)
+    return "command", reply.message if reply.message.startswith(word) else f"{word}: {reply.message}", command.by, data
+
+
+def typed(verb: str) -> str:
+    """The command's name as an operator types it: `SetHold` is `hold`, `MaintenanceOn` is `maintenance on`, `SwapRoles` is `swap-roles`."""
+    if verb == "SetHold":
+        return "hold"
+    parts = [part.lower() for part in _CAPITAL.split(verb) if part]
+    return (" " if parts[0] in ("maintenance", "upgrade") else "-").join(parts)
 
 
 def _all_shown(shown: tuple[Shown, ...]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from lbctl.controller.steps import typed
 from lbctl.errors import StoreUnavailable
 from lbctl.model.commands import Ack, Code, Command, Failover, MaintenanceOff, MaintenanceOn, Release, Reply, Resume, SetHold
 from lbctl.model.looks import Verdict
@@ -175,16 +176,27 @@ def test_an_operators_move_is_done_when_it_is_seen_and_only_accepted_while_it_is
 
 
 def test_every_command_stands_in_the_journal_refused_ones_too() -> None:
-    async def story() -> list[tuple[str, str, int]]:
+    """The sentence has the word that is typed, once; the data have what replay reads."""
+    async def story() -> list[tuple[str, str, int, str]]:
         world = await ready(World())
         await world.controller.submit(Resume(service="core", by="ann", reason="now"))
         await world.controller.submit(Ack(service="core", by="bob", reason="fine"))
+        await world.controller.submit(SetHold(service="core", by="cat", reason="audit"))
         await asyncio.sleep(1)
         steps = [step for step in await world.controller.events() if step.kind == "command"]
         await world.controller.stop()
-        return [(step.by, step.data["command"]["verb"], step.data["code"]) for step in steps]
+        return [(step.by, step.data["command"]["verb"], step.data["code"], " ".join(step.text.split()[:4])) for step in steps]
 
-    assert virtual.run(story()) == [("ann", "Resume", 3), ("bob", "Ack", 0)]
+    assert virtual.run(story()) == [
+        ("ann", "Resume", 3, "resume refused by already-primary:"), ("bob", "Ack", 0, "ack: core is armed"),
+        ("cat", "SetHold", 0, "hold: core makes no"),
+    ]
+
+
+@pytest.mark.parametrize(("verb", "word"), [("MaintenanceOn", "maintenance on"), ("SwapRoles", "swap-roles"), ("SetHold", "hold"),
+                                            ("UpgradeStep", "upgrade step"), ("Failover", "failover")])
+def test_a_command_is_told_by_the_word_that_is_typed(verb: str, word: str) -> None:
+    assert typed(verb) == word
 
 
 def test_in_maintenance_nothing_moves_and_what_would_have_happened_is_told() -> None:
