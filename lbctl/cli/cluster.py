@@ -25,4 +25,5 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
         for one in found["controllers"]
     ]
     yield from columns(rows, head=("CONTROLLER", "ROLE", "STORE", "LEASE"))
-    yield f"{len(found['decides'])} services; {found['quorum']} of {len(rows)} must agree that a member failed"
+    many = len(found["decides"])
+    yield f"{many} service{'s' * (many != 1)}; {found['quorum']} of {len(rows)} must agree that a member failed"

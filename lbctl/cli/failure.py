@@ -35,24 +35,33 @@ class Failure(click.ClickException):
         rule = self.problem.get("rule")
         head = f"lbctl: {word} by {rule}: " if rule and f"refused by {rule}" not in self.message else "lbctl: " if rule else f"lbctl: {word}: "
         click.echo(head + clean(self.message), err=True)
-        for line in _evidence(self.problem.get("evidence"), rule):
+        for line in _evidence(self.problem.get("evidence"), rule, self.message):
             click.echo(f"  {clean(line)}", err=True)
 
 
-def _evidence(evidence: Any, told: Any) -> Iterator[str]:
-    """What was seen, without the rule that the message has told already."""
+def _evidence(evidence: Any, told: Any, message: str) -> Iterator[str]:
+    """What was seen, without what the message has told already."""
     if not isinstance(evidence, Mapping):
         return
     if "moves_traffic" in evidence:
         evidence = {"it would then be published": evidence.get("publishes", [])}
     for key, value in evidence.items():
-        if isinstance(value, Mapping):
+        if key == "rules" and isinstance(value, Mapping):
             yield from (f"also {name}: {seen}" for name, seen in value.items() if name != told)
+        elif isinstance(value, Mapping):
+            yield from (line for name, seen in value.items() for line in _list(name, seen if isinstance(seen, list) else [seen], message))
         elif isinstance(value, list):
-            yield f"{key}:"
-            yield from (f"  {_row(item)}" for item in value)
+            yield from _list(key, value, message)
         else:
             yield f"{key}: {_row(value)}"
+
+
+def _list(name: str, items: list[Any], message: str) -> Iterator[str]:
+    """The items below their name; nothing where the message names each of them."""
+    lines = [_row(item) for item in items]
+    if not all(line in message for line in lines):
+        yield f"{name}:"
+        yield from (f"  {line}" for line in lines)
 
 
 def _row(item: Any) -> str:

@@ -29,7 +29,9 @@ def maintenance(**_: Any) -> None:
 
 def end(length: str | None, until: str | None) -> dict[str, str | None]:
     """Exactly one of --for and --until; a usage error otherwise."""
-    if bool(length) == bool(until):
+    if length and until:
+        raise Failure(USAGE, "--for and --until are two ends: give one of them")
+    if not length and not until:
         raise Failure(USAGE, "maintenance needs an end: --for 2h or --until 18:30")
     return {"for": length, "until": when(until) if until else None}
 

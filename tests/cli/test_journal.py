@@ -37,6 +37,12 @@ def test_history_tells_decisions_with_evidence_and_stages(terminal: Terminal) ->
     assert "Resume: refused  by otto" in text and "SetHold" not in text and "shows epoch" not in text
 
 
+def test_an_instant_in_the_evidence_is_told_as_a_time(terminal: Terminal) -> None:
+    write(terminal, "maintenance", "maintenance of core is on: x", by="otto", evidence={"since": AT, "until": AT + 3600.5, "revision": 2})
+    told = terminal.type("history", "core").stdout
+    assert "since     08:00:00Z" in told and "until     09:00:00Z" in told and "revision  2" in told
+
+
 def test_history_goes_back_past_what_is_only_evidence(terminal: Terminal) -> None:
     failover(terminal)
     for _ in range(2500):

@@ -79,6 +79,28 @@ def test_a_refusal_ends_with_3_and_says_rule_and_evidence(terminal: Terminal) ->
     assert result.exit_code == 3 and "refused by re-synced" in result.stderr and "opened by a sync from core-b" in result.stderr
 
 
+@pytest.mark.parametrize(("typed", "words"), [
+    ("maintenance on core --for soon --reason x", "for: expected a duration with its unit, such as 90m or 2h"),
+    ("maintenance on core --for 2h --until 18:00 --reason x", "--for and --until are two ends: give one of them"),
+    ("maintenance on core --reason x", "maintenance needs an end: --for 2h or --until 18:30"),
+    ("hold core --reason \t", "reason: expected one line of text that says something"),
+])
+def test_a_usage_error_says_what_to_type_and_shows_no_pattern(terminal: Terminal, typed: str, words: str) -> None:
+    result = terminal.type(*typed.split(" "))
+    assert result.exit_code == 2 and words in result.stderr and "pattern" not in result.stderr
+
+
+def test_evidence_that_the_message_has_told_is_not_told_again(terminal: Terminal) -> None:
+    """Lists of names stand below their own name, never as a program would print them."""
+    told = "refused by drive-configured: no drive: for core-a"
+    terminal.controller.replies = [
+        Reply(Code.REFUSED, told, "drive-configured", {"bare": ["core-a"]}),
+        Reply(Code.REFUSED, told, "drive-configured", {"shown": {"nothing": ["dns:core"]}, "rules": {"re-synced": "no sync"}}),
+    ]
+    assert terminal.type("resume", "core").stderr == f"lbctl: {told}\n"
+    assert terminal.type("resume", "core").stderr == f"lbctl: {told}\n  nothing:\n    dns:core\n  also re-synced: no sync\n"
+
+
 def test_a_refusal_as_json_is_the_problem_document(terminal: Terminal) -> None:
     terminal.controller.replies = [Reply(Code.REFUSED, "no", "re-synced", {"x": 1})]
     found = terminal.json("resume", "core")
