@@ -51,7 +51,7 @@ def _vip(settings: vip.Settings, around: Surroundings) -> Actuator:
 
 ACTUATORS: Mapping[str, Kind] = {
     "authoritative": Kind(authoritative.Settings, lambda settings, around: authoritative.Authoritative(settings, around.embedded)),
-    "rfc2136": Kind(rfc2136.Settings, lambda settings, around: rfc2136.Rfc2136(settings)),
+    "rfc2136": Kind(rfc2136.Settings, lambda settings, around: rfc2136.Rfc2136(settings, around.clock)),
     "vip": Kind(vip.Settings, _vip),
     "haproxy": Kind(haproxy.Settings, lambda settings, around: haproxy.Haproxy(settings, around.memory)),
     "exec": Kind(command.Settings, lambda settings, around: command.Exec(settings, around.memory)),

@@ -16,6 +16,7 @@ from lbctl.dns import readback
 from lbctl.dns.resolver import Told, told
 from lbctl.dns.server import Server
 from lbctl.dns.settings import Endpoint
+from lbctl.dns.zone import serials_behind
 from lbctl.errors import ActuatorError
 from lbctl.model.decision import Desired
 
@@ -42,6 +43,7 @@ class Authoritative:
         self.view = settings.view
         self.resolvers = settings.resolvers
         self.keep_s = float(settings.ttl_s)
+        self._longest_s = 0
         self._settings = settings
         self._server = server
 
@@ -59,10 +61,18 @@ class Authoritative:
         self._server.register.cap_ttl(self._settings.name, seconds)
 
     async def set_ttl(self, seconds: float | None) -> float:
-        """In the zone itself, so that secondaries take it over; nothing to wait for but caches."""
-        before = self._server.register.ttl(self._settings.name)
-        self._server.register.declare(self._settings.name, capped(self._settings.ttl_s, seconds))
-        return float(before)
+        """In the zone itself, so that secondaries take it over: a lower one counts from when all of them tell it."""
+        register, name = self._server.register, self._settings.name
+        before = register.ttl(name)
+        register.declare(name, capped(self._settings.ttl_s, seconds))
+        if seconds is None:
+            self._longest_s = 0
+            return float(before)
+        # kept over tries: what an earlier one has lowered already may be in caches with the longer TTL all the same
+        self._longest_s = max(self._longest_s, before)
+        if register.zone_of(name).settings.fed and (late := await readback.longer(self._places(), name, register.ttl(name), self._server.clock)):
+            raise ActuatorError("lagging", late, hint="the secondaries must have transferred the zone before the TTL counts as lowered")
+        return float(self._longest_s)
 
     async def read(self) -> Actual:
         return Actual(tuple(await asyncio.gather(*(self._look(place) for place in self._places()))))
@@ -82,14 +92,20 @@ class Authoritative:
         return tuple(Endpoint(_reachable(place.host), place.port) for place in self._server.endpoints)
 
     async def _look(self, place: Endpoint) -> Place:
-        zone = self._server.register.zone_of(self._settings.name).settings
+        whole = self._server.register.zone_of(self._settings.name)
+        zone = whole.settings
         signed_at = None if zone.dnssec == "off" else self._server.clock.now()
         shown = await readback.look(place, self._settings.name, zone=zone.name, signed_at=signed_at)
+        behind = None
         if zone.fed and shown.serial is not None:
             self._server.register.seen(self._settings.name, shown.serial)
+            # one that signs counts for itself, so its serial cannot be held against ours
+            behind = serials_behind(shown.serial, whole.serial) if zone.dnssec == "off" else None
         if shown.error_reason == "servfail" and self._server.register.published(self._settings.name) is None:
             return Place(str(place), frozenset())  # the server's own way to say that nothing is published (SEMANTICS section 6)
-        return Place(str(place), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error, shown.serial)
+        addresses = None if shown.error_reason else shown.addresses
+        until = shown.signed_until
+        return Place(str(place), addresses, shown.epoch, shown.error_reason, shown.error, shown.serial, behind, until)
 
 
 def _reachable(host: str) -> str:

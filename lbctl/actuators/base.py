@@ -16,7 +16,11 @@ from lbctl.model.decision import Desired
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place of an actuator (a name server, a host): what it shows, or why it could not be read. `serial`: of its DNS zone."""
+    """One place of an actuator (a name server, a host): what it shows, or why it could not be read.
+
+    `serial`: of its DNS zone; `behind`: by how much that is less than the serial of the server that is written, where the two can be compared;
+    `signed_until`: when the first of the answer's signatures expires (UTC seconds). These are for people to see; they decide nothing.
+    """
 
     name: str
     addresses: frozenset[str] | None
@@ -24,6 +28,8 @@ class Place:
     error_reason: str = ""
     error: str = ""
     serial: int | None = None
+    behind: int | None = field(default=None, compare=False)
+    signed_until: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lbctl.actuators.base import Actual, Place, capped, wanted
-from lbctl.dns.readback import Shown, epoch_name, look, mark_text
+from lbctl.clock import Clock, SystemClock
+from lbctl.dns.readback import Shown, epoch_name, longer, look, mark_text
 from lbctl.dns.resolver import Told, told
 from lbctl.dns.settings import Endpoint, TsigKey
+from lbctl.dns.zone import serials_behind
 from lbctl.dns.update import Rdatas, Refusal, send_update, update_message
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
@@ -65,25 +67,42 @@ class _Goal:
 class Rfc2136:
     """One name on several servers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.id = f"rfc2136:{settings.name}" + (f"/{settings.view}" if settings.view else "")
         self.view = settings.view
         self.resolvers = settings.resolvers
         self.keep_s = float(settings.ttl_s)
         self._settings = settings
         self._ttl_s = settings.ttl_s
+        self._longest_s = 0.0
+        self._clock = clock or SystemClock()
 
     async def apply(self, desired: Desired) -> None:
         goal = self._goal(desired)
         await _all([self._write(server, goal) for server in self._settings.servers])
 
     async def set_ttl(self, seconds: float | None) -> float:
-        """The records are written again as they are; a server that shows nothing is left alone."""
+        """The records are written again as they are; a server that shows nothing is left alone. A lower TTL counts from when the last of `verify`
+        tells it: until then caches take the longer one from there."""
         self._ttl_s = capped(self._settings.ttl_s, seconds)
-        return max(await _all([self._rewrite(server) for server in self._settings.servers]), default=0.0)
+        before = max(await _all([self._rewrite(server) for server in self._settings.servers]), default=0.0)
+        if seconds is None:
+            self._longest_s = 0.0
+            return before
+        # kept over tries: what an earlier one has lowered already may be in caches with the longer TTL all the same
+        self._longest_s = max(self._longest_s, before)
+        settings = self._settings
+        if late := await longer(settings.verify, settings.name, self._ttl_s, self._clock, timeout_s=settings.timeout_s):
+            raise ActuatorError("lagging", late, hint="the secondaries must have transferred the zone before the TTL counts as lowered")
+        return self._longest_s
 
     async def read(self) -> Actual:
-        return Actual(tuple(await asyncio.gather(*(self._place(server) for server in (*self._settings.servers, *self._settings.verify)))))
+        """Every server, those that are only verified too: what the world is told is what they tell, not what the primary holds (H50)."""
+        written, asked = self._settings.servers, self._settings.verify
+        shown = await asyncio.gather(*(self._look(server) for server in (*written, *asked)))
+        # independent primaries count for themselves: a secondary that follows one of them is at least as new as the one that counts least
+        least = min((one.serial for one in shown[: len(written)] if one.serial is not None), default=None)
+        return Actual(tuple(_place(server, one, least) for server, one in zip((*written, *asked), shown, strict=True)))
 
     async def told_by(self, resolver: Endpoint) -> Told:
         return await told(resolver, self._settings.name, timeout_s=self._settings.timeout_s)
@@ -108,12 +127,8 @@ class Rfc2136:
             await self._write(server, _Goal(shown.addresses, shown.epoch, shown.mark, records))
         return float(shown.ttl_s or 0)
 
-    async def _place(self, server: Endpoint) -> Place:
-        shown = await self._look(server)
-        return Place(str(server), None if shown.error_reason else shown.addresses, shown.epoch, shown.error_reason, shown.error, shown.serial)
-
     async def _look(self, server: Endpoint) -> Shown:
-        return await look(server, self._settings.name, zone=self._settings.zone, timeout_s=self._settings.timeout_s)
+        return await look(server, self._settings.name, zone=self._settings.zone, timeout_s=self._settings.timeout_s, signatures=True)
 
     async def _write(self, server: Endpoint, goal: _Goal) -> None:
         """Brings one server to the goal: read, update what was read; over TCP from the second round on."""
@@ -137,6 +152,13 @@ class Rfc2136:
         if shown.epoch is not None and (shown.epoch > goal.epoch or (shown.epoch == goal.epoch and shown.mark != goal.mark)):
             raise Superseded(f"{server} shows {shown.mark!r}, ours is {goal.mark!r}", found_epoch=shown.epoch)
         return shown.addresses == goal.addresses and shown.mark == goal.mark and shown.ttl_s == self._ttl_s
+
+
+def _place(server: Endpoint, shown: Shown, least: int | None) -> Place:
+    """What one server shows; `least`: the serial that it should have reached."""
+    behind = None if shown.serial is None or least is None else serials_behind(shown.serial, least)
+    addresses = None if shown.error_reason else shown.addresses
+    return Place(str(server), addresses, shown.epoch, shown.error_reason, shown.error, shown.serial, behind, shown.signed_until)
 
 
 def _records(name: str, addresses: frozenset[str], mark: str) -> Rdatas:

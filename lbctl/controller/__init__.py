@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lbctl import policy
-from lbctl.actuators.base import Actuator
+from lbctl.actuators.base import Actuator, Place
 from lbctl.clock import Clock
 from lbctl.controller.around import CANARIES, Surroundings
 from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
@@ -176,6 +176,12 @@ class Controller:
         """What a service writes to now; none where it is not configured."""
         loop = self._loops.get(name)
         return () if loop is None else tuple(reconciler.actuator for reconciler in loop.reconcilers.values())
+
+    def places(self) -> Iterator[tuple[str, str, Place]]:
+        """Service, actuator, and what each of its places showed when it was last read back; none before the first time."""
+        for name, loop in self._loops.items():
+            for actuator, reconciler in loop.reconcilers.items():
+                yield from ((name, actuator, place) for place in reconciler.places)
 
     def listen(self, listener: Listener) -> None:
         """Calls `listener` with every step from now on, stored or not; it must return at once and cannot answer back."""

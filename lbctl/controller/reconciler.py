@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lbctl.actuators.base import Actual, Actuator, Cached, Direct, wanted
+from lbctl.actuators.base import Actual, Actuator, Cached, Direct, Place, wanted
 from lbctl.clock import Clock
 from lbctl.controller.counts import Counts
 from lbctl.controller.supervisor import Supervisor
@@ -65,11 +65,13 @@ class Reconciler:
     """One actuator. `tell` puts an event into the inbox of its service."""
 
     __slots__ = ("_applied", "_cached", "_closed", "_correct", "_desired", "_direct", "_drift", "_fresh", "_low_ttl_s", "_more", "_pool", "_stale",
-                 "_task", "_tell", "_timer", "_verified", "actuator", "trouble")
+                 "_task", "_tell", "_timer", "_verified", "actuator", "places", "trouble")
 
     def __init__(self, actuator: Actuator, pool: Pool, tell: Callable[[Event], None]) -> None:
         self.actuator = actuator
         self.trouble = ""
+        self.places: tuple[Place, ...] = ()
+        """What the last look showed, for people: serials and signatures."""
         self._pool = pool
         self._tell = tell
         self._desired: Desired | None = None
@@ -210,7 +212,7 @@ class Reconciler:
 
     async def _follow_answer(self, desired: Desired) -> _Trouble | None:
         if not self._fresh:
-            actual = await self.actuator.read()
+            actual = await self._read()
             trouble = self._compare(actual, desired)
             if trouble is None:
                 self._seen(desired)
@@ -226,6 +228,11 @@ class Reconciler:
             self._tell(Applied(self.actuator.id, desired.epoch))
         return await self._settle(desired)
 
+    async def _read(self) -> Actual:
+        actual = await self.actuator.read()
+        self.places = actual.places
+        return actual
+
     def _drifted(self, actual: Actual, trouble: _Trouble) -> bool:
         """Tells of a change behind our back, once; says whether it may be put right. A place that is merely silent has not changed."""
         if trouble.reason != "drift":
@@ -239,7 +246,7 @@ class Reconciler:
         """Reads back until every place shows it, or for `settle_s`."""
         waited, pause = 0.0, 0.02
         while True:
-            trouble = self._compare(await self.actuator.read(), desired)
+            trouble = self._compare(await self._read(), desired)
             if trouble is None:
                 self._seen(desired)
                 return None

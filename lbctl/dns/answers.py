@@ -34,7 +34,7 @@ class Template:
 
     __slots__ = ("end", "head", "hits", "label", "tail", "tails")
 
-    def __init__(self, head: bytes, end: int, tails: list[bytes], label: tuple[str, str]) -> None:
+    def __init__(self, head: bytes, end: int, tails: list[bytes], label: tuple[str, str, str]) -> None:
         self.head = head
         self.end = end
         self.tail = tails[0]
@@ -52,7 +52,7 @@ class Responder:
         self.caps: dict[bytes, int] = {}
         self.dropped = 0
         self._templates_max = templates_max
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: Counter[tuple[str, str, str]] = Counter()
 
     def changed(self) -> None:
         """To be called after every change of zones or caps."""
@@ -60,16 +60,16 @@ class Responder:
             self._counts[template.label] += template.hits
         self.templates.clear()
 
-    def counts(self) -> Mapping[tuple[str, str], int]:
-        """Answers since the start by (question type, reply code)."""
+    def counts(self) -> Mapping[tuple[str, str, str], int]:
+        """Answers since the start by (transport, question type, reply code)."""
         total = Counter(self._counts)
         for template in self.templates.values():
             total[template.label] += template.hits
         return total
 
-    def count(self, qtype: int, rcode: int) -> None:
+    def count(self, qtype: int, rcode: int, *, tcp: bool) -> None:
         """Counts one reply."""
-        self._counts[label(qtype, rcode)] += 1
+        self._counts[label(qtype, rcode, tcp=tcp)] += 1
 
     def find(self, name: bytes) -> Zone | None:
         """The zone that a wire name belongs to, the closest one."""
@@ -95,9 +95,9 @@ class Responder:
         """The reply to a parsed question."""
         zone = self.find(query.name)
         if (rcode := _refusal(query, zone, host)) is not None or zone is None:
-            return self.refuse(data, query, rcode or wire.REFUSED)
+            return self.refuse(data, query, rcode or wire.REFUSED, tcp=tcp)
         found = answer(zone, query.name, query.qtype)
-        self.count(query.qtype, found.rcode)
+        self.count(query.qtype, found.rcode, tcp=tcp)
         cap = None if zone.settings.fed else self.caps.get(query.name)
         room = 65535 if tcp else max(512, min(query.size or 512, UDP_SIZE_MAX))
         head, tails = encode(query, found, cap, room)
@@ -105,9 +105,9 @@ class Responder:
             self._keep(data, query, found, head, tails)
         return b"".join((data[:2], head, data[12 : query.end], tails[0]))
 
-    def refuse(self, data: bytes, query: Query, rcode: int) -> bytes:
+    def refuse(self, data: bytes, query: Query, rcode: int, *, tcp: bool) -> bytes:
         """A reply without records. The question is repeated where it was understood."""
-        self.count(query.qtype, rcode)
+        self.count(query.qtype, rcode, tcp=tcp)
         opt = b"" if query.size is None else _OPT_BADVERS if rcode == wire.BADVERS else _opt(query)
         flags = wire.QR | query.flags & (0x7800 | wire.RD | CD) | rcode & 15
         questions = 1 if query.end > 12 else 0
@@ -127,12 +127,12 @@ class Responder:
             return
         if len(self.templates) >= self._templates_max:
             self.changed()
-        self.templates[data[2:].lower()] = Template(head, query.end, tails, label(query.qtype, found.rcode))
+        self.templates[data[2:].lower()] = Template(head, query.end, tails, label(query.qtype, found.rcode, tcp=False))
 
 
-def label(qtype: int, rcode: int) -> tuple[str, str]:
-    """A bounded pair of words for a counter."""
-    return wire.TYPES.get(qtype, "other"), wire.RCODES.get(rcode, "other")
+def label(qtype: int, rcode: int, *, tcp: bool) -> tuple[str, str, str]:
+    """Bounded words for a counter: transport, type, reply code."""
+    return "tcp" if tcp else "udp", wire.TYPES.get(qtype, "other"), wire.RCODES.get(rcode, "other")
 
 
 def _refusal(query: Query, zone: Zone | None, host: str) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 
 from lbctl.clock import Clock
 from lbctl.dns import tsig, wire
@@ -21,10 +22,12 @@ WAIT_S = 2.0
 
 
 class Notifier:
-    """`unheard`: secondaries that did not answer the last time, with the serial they were to be told."""
+    """`unheard`: secondaries that did not answer the last time, with the serial they were to be told; `failures`: tries without an answer since the
+    start, by zone and secondary."""
 
     def __init__(self, clock: Clock) -> None:
         self.unheard: dict[Endpoint, int] = {}
+        self.failures: Counter[tuple[str, Endpoint]] = Counter()
         self._clock = clock
         self._tasks: dict[tuple[bytes, Endpoint], asyncio.Task[None]] = {}
 
@@ -50,6 +53,7 @@ class Notifier:
                 self.unheard.pop(secondary, None)
                 return
             self.unheard[secondary] = zone.serial
+            self.failures[zone.settings.name, secondary] += 1
             await self._clock.sleep(pause)
 
     async def _heard(self, zone: Zone, secondary: Endpoint) -> bool:

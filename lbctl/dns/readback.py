@@ -7,30 +7,36 @@ An answer counts only where it is authoritative; a reply that says no (REFUSED, 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from lbctl.clock import Clock
 from lbctl.dns import wire
 from lbctl.dns.client import Unanswered, ask
 from lbctl.dns.settings import Endpoint
 from lbctl.dns.wire import Reply
 
 EPOCH_LABEL = "_lbctl"
+LOWERED_S = 5.0
+"""How long a lower TTL may take from the primary to the last secondary before that is an error."""
 
 
 class Shown(NamedTuple):
     """What one server shows. `error_reason` "": the rest holds. `addresses` holds the target's name where the name is an alias; `mark` is the
-    whole text beside it; `ttl_s` the longest of the name's records."""
+    whole text beside it; `ttl_s` the longest of the name's records; `signed_until` the first end of a signature among the addresses (UTC seconds),
+    None where there is none, or none was asked for."""
 
     addresses: frozenset[str]
     epoch: int | None
     mark: str = ""
     serial: int | None = None
     ttl_s: int | None = None
+    signed_until: int | None = None
     error_reason: str = ""
     error: str = ""
 
@@ -52,16 +58,19 @@ def parse_mark(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float = 2.0, signed_at: float | None = None) -> Shown:
+async def look(
+    server: Endpoint, name: str, *, zone: str = "", timeout_s: float = 2.0, signed_at: float | None = None, signatures: bool = False
+) -> Shown:
     """Asks one server for A, AAAA and the epoch of `name`, and for the serial of `zone` if one is given. Never raises for a server that is silent.
 
-    `signed_at`: the addresses must carry signatures that hold at that moment (H51); else the error is `unsigned` or `expired`.
+    `signatures`: asks for them too, as `signed_until`. `signed_at`: the addresses must carry signatures that hold at that moment (H51); else the
+    error is `unsigned` or `expired`.
     """
     questions = [(wire.encode_name(name), wire.A), (wire.encode_name(name), wire.AAAA), (wire.encode_name(epoch_name(name)), wire.TXT)]
     if zone:
         questions.append((wire.encode_name(zone), wire.SOA))
     try:
-        replies = await ask(server, questions, timeout_s=timeout_s, do=signed_at is not None)
+        replies = await ask(server, questions, timeout_s=timeout_s, do=signatures or signed_at is not None)
     except Unanswered as error:
         return Shown(frozenset(), None, error_reason=error.reason, error=f"{server}: {error}")
     for reply in replies:
@@ -72,8 +81,25 @@ async def look(server: Endpoint, name: str, *, zone: str = "", timeout_s: float 
         epoch=parse_mark(mark := _mark(replies[2])),
         mark=mark,
         ttl_s=max((record.ttl for reply in replies[:2] for record in reply.answer if record.name == questions[0][0]), default=None),
+        signed_until=min((end for reply in replies[:2] for _, end in _signatures(reply)), default=None),
         serial=next((wire.soa_serial(record.rdata) for record in replies[-1].answer if record.rtype == wire.SOA), None),
     )
+
+
+async def longer(servers: Sequence[Endpoint], name: str, ttl_s: int, clock: Clock, *, timeout_s: float = 2.0) -> str:
+    """Waits at most `LOWERED_S` until no server tells a longer TTL than this for `name`; says which one still does or is silent, "" for none.
+
+    A cache that asks a secondary which lags takes the old TTL from it, whatever the primary says by then (H49, H50).
+    """
+    until, pause = clock.now() + LOWERED_S, 0.02
+    while True:
+        shown = await asyncio.gather(*(look(server, name, timeout_s=timeout_s) for server in servers))
+        late = [one.error or f"{server} still tells a TTL of {one.ttl_s} s"
+                for server, one in zip(servers, shown, strict=True) if one.error_reason or (one.ttl_s or 0) > ttl_s]
+        if not late or clock.now() >= until:
+            return "; ".join(late)
+        await clock.sleep(pause)
+        pause = min(2 * pause, 0.5)
 
 
 def _no(reply: Reply) -> str:
@@ -87,10 +113,16 @@ def _signature(reply: Reply, now: float) -> str:
     """Why the answer's signatures do not hold now; "": they do, or there is nothing to sign."""
     if not reply.answer:
         return ""
-    spans = [struct.unpack_from("!II", record.rdata, 8) for record in reply.answer if record.rtype == wire.RRSIG and len(record.rdata) > 18]
+    spans = _signatures(reply)
     if not spans:
         return "unsigned"
-    return "" if any(begin <= now < end for end, begin in spans) else "expired"
+    return "" if any(begin <= now < end for begin, end in spans) else "expired"
+
+
+def _signatures(reply: Reply) -> list[tuple[int, int]]:
+    """From when until when each signature of the answer holds (RFC 4034 section 3.1: expiration before inception, four bytes each)."""
+    ends = [struct.unpack_from("!II", record.rdata, 8) for record in reply.answer if record.rtype == wire.RRSIG and len(record.rdata) > 18]
+    return [(begin, end) for end, begin in ends]
 
 
 def addresses(reply: Reply) -> frozenset[str]:

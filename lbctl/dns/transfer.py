@@ -12,6 +12,7 @@ a signed zone looks like an attack; and the read-back asks the secondaries for t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from lbctl.clock import Clock
@@ -26,9 +27,13 @@ Item = tuple[bytes, RRset]
 
 
 class Source:
-    """Replies to everything: plain questions by the responder, transfers and signed questions by itself."""
+    """Replies to everything: plain questions by the responder, transfers and signed questions by itself.
+
+    `transfers`: handed out since the start, by zone and whether the `whole` or only a `difference`.
+    """
 
     def __init__(self, responder: Responder, clock: Clock) -> None:
+        self.transfers: Counter[tuple[str, str]] = Counter()
         self._responder = responder
         self._clock = clock
 
@@ -55,7 +60,7 @@ class Source:
         except wire.Malformed:
             return
         except tsig.BadSignature as error:
-            yield self._distrust(data, query, error)
+            yield self._distrust(data, query, error, tcp=tcp)
             return
         later = False
         for reply in self._answer(plain, wire.parse_query(plain), host, key, tcp=tcp):
@@ -67,8 +72,8 @@ class Source:
         keys = (zone.settings.tsig for zone in self._responder.zones.values())
         return {wire.encode_name(key.name): key for key in keys if key is not None}
 
-    def _distrust(self, data: bytes, query: Query, error: tsig.BadSignature) -> bytes:
-        reply = self._responder.refuse(data, query, wire.NOTAUTH)
+    def _distrust(self, data: bytes, query: Query, error: tsig.BadSignature, *, tcp: bool) -> bytes:
+        reply = self._responder.refuse(data, query, wire.NOTAUTH, tcp=tcp)
         if error.key is None:
             return tsig.refuse(reply, error.signature, error.error, self._clock.now())
         signature = error.signature
@@ -80,15 +85,15 @@ class Source:
         if query.opcode or query.qtype not in (wire.AXFR, wire.IXFR):
             yield self._responder.reply(data, query, host, tcp=tcp)
         elif zone is None or query.qclass != wire.IN or not zone.hands_out(host) or key != zone.settings.tsig:
-            yield self._responder.refuse(data, query, wire.REFUSED)
+            yield self._responder.refuse(data, query, wire.REFUSED, tcp=tcp)
         elif not zone.complete:
-            yield self._responder.refuse(data, query, wire.SERVFAIL)
+            yield self._responder.refuse(data, query, wire.SERVFAIL, tcp=tcp)
         elif not tcp and query.qtype == wire.AXFR:
-            yield self._responder.refuse(data, query, wire.REFUSED)
+            yield self._responder.refuse(data, query, wire.REFUSED, tcp=tcp)
         elif query.qtype == wire.IXFR and client_serial(data, query) is None:
-            yield self._responder.refuse(data, query, wire.FORMERR)
+            yield self._responder.refuse(data, query, wire.FORMERR, tcp=tcp)
         else:
-            self._responder.count(query.qtype, wire.NOERROR)
+            self._responder.count(query.qtype, wire.NOERROR, tcp=tcp)
             if tcp and zone.serial not in zone.handed_out:
                 zone.handed_out.append(zone.serial)
             yield from _messages(data, query, zone, self._records(data, query, zone, tcp=tcp))
@@ -101,7 +106,9 @@ class Source:
             if not tcp or theirs == zone.serial:
                 return [soa]
             if (changes := missing(zone, theirs)) is not None:
+                self.transfers[zone.settings.name, "difference"] += 1
                 return _difference(zone, changes)
+        self.transfers[zone.settings.name, "whole"] += 1
         return [soa, *zone.rrsets(), soa]
 
 

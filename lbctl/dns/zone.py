@@ -67,6 +67,11 @@ def serial_newer(left: int, right: int) -> bool:
     return left != right and (left - right) & SERIAL_MASK < 0x80000000
 
 
+def serials_behind(theirs: int, ours: int) -> int:
+    """By how much `theirs` is older than `ours` in serial arithmetic; 0 where it is not (a signer counts on by itself)."""
+    return (ours - theirs) & SERIAL_MASK if serial_newer(ours, theirs) else 0
+
+
 class Zone:
     """One zone and its versions. Changed only by `put`; `nodes` is for reading."""
 

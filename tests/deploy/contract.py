@@ -22,7 +22,11 @@ METRICS: dict[str, frozenset[str]] = {
 IF_CONFIGURED = {"lbctl_notices_total": frozenset({"way", "outcome"}), "lbctl_notices_waiting": frozenset(),
                  "lbctl_readiness": frozenset({"service", "practice"}),
                  "lbctl_resolver_late": frozenset({"service", "resolver"}),
-                 "lbctl_resolver_convergence_seconds": frozenset({"service", "resolver"})}
+                 "lbctl_resolver_convergence_seconds": frozenset({"service", "resolver"}),
+                 "lbctl_actuator_serial_lag": frozenset({"service", "actuator", "server"}),
+                 "lbctl_actuator_signed_until_timestamp_seconds": frozenset({"service", "actuator", "server"}),
+                 "lbctl_dns_answers_total": frozenset({"transport", "rcode"}), "lbctl_dns_limited_total": frozenset({"how"}),
+                 "lbctl_dns_malformed_total": frozenset(), "lbctl_dns_notify_unheard": frozenset({"zone", "secondary"})}
 """Ours, and only where there are ways to tell people, a drive to ask the Cores by, or resolvers to ask."""
 
 STATES = frozenset({

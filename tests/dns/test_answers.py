@@ -71,7 +71,7 @@ def test_a_change_empties_the_table() -> None:
     assert made.templates
     made.changed()
     assert not made.templates
-    assert made.counts()["A", "NOERROR"] == 1
+    assert made.counts()["udp", "A", "NOERROR"] == 1
 
 
 def test_the_table_is_bounded() -> None:

@@ -64,11 +64,11 @@ async def test_a_truncated_reply_is_fetched_over_tcp(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         server.register.publish(NAME, addresses, 5)
         shown = await readback.look(server.endpoints[0], NAME, zone="gtm.example.com")
-        assert shown == (frozenset(addresses), 5, "epoch=5", server.register.zone_of(NAME).serial, 30, "", "")
+        assert shown == (frozenset(addresses), 5, "epoch=5", server.register.zone_of(NAME).serial, 30, None, "", "")
 
 
 async def test_a_refusal_is_an_error_of_that_server(tmp_path: Path) -> None:
     async with serving(tmp_path) as server:
         assert (await readback.look(server.endpoints[0], "www.example.org")).error_reason == "refused"
         assert (await readback.look(server.endpoints[0], NAME)).error_reason == "servfail"
-        assert (await readback.look(server.endpoints[0], "nope.gtm.example.com")) == (frozenset(), None, "", None, None, "", "")
+        assert (await readback.look(server.endpoints[0], "nope.gtm.example.com")) == (frozenset(), None, "", None, None, None, "", "")

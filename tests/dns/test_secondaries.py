@@ -37,7 +37,7 @@ async def follows(actuator: Authoritative, server: Server, epoch: int) -> None:
 
     async def shown() -> bool:
         [place] = (await actuator.read()).places
-        return (place.addresses, place.epoch, place.serial) == (frozenset(want.addresses[""]), epoch, serial)
+        return (place.addresses, place.epoch, place.serial, place.behind) == (frozenset(want.addresses[""]), epoch, serial, 0)
 
     await until(shown)
 
@@ -54,8 +54,9 @@ async def test_a_secondary_follows_by_notify_and_difference(tmp_path: Path, kind
             for epoch in range(2, 6):
                 await actuator.apply(desired(epoch))
                 await follows(actuator, server, epoch)
-            counts = server.statistics().answers
-            assert counts["IXFR", "NOERROR"] >= 4, (counts, second.log[-20:])
+            counts = server.statistics()
+            assert counts.answers["tcp", "IXFR", "NOERROR"] >= 4, (counts, second.log[-20:])
+            assert counts.transfers[ZONE.name, "whole"] >= 1 and counts.transfers[ZONE.name, "difference"] >= 4, second.log[-20:]
             assert server.notifier.unheard == {}
 
 
@@ -154,6 +155,9 @@ async def test_where_the_secondary_signs_a_validator_believes_every_answer(tmp_p
                 await until(lambda epoch=epoch: _shows(actuator, epoch))
                 answers = [await validated(second, tmp_path, *question) for question in ((NAME, "A"), (NAME, "MX"), ("no.gtm.example.com", "A"))]
                 assert f"192.0.2.{epoch}" in answers[0]
+                [signed] = (await actuator.read()).places
+                left_d = ((signed.signed_until or 0) - SystemClock().now()) / 86400
+                assert 12 < left_d < 15, "the margin of the signatures, which last 14 days"
                 assert all("fully validated" in text for text in answers), "\n".join(answers)
         assert texts(await ask(server, NAME)) == [f"{NAME}. 30 A 192.0.2.2"]
 

@@ -103,8 +103,12 @@ async def test_statistics_count_by_type_and_code(tmp_path: Path) -> None:
         server.register.publish(NAME, ["192.0.2.10"], 1)
         for name, qtype in [(NAME, "A")] * 3 + [(NAME, "TYPE64"), ("nope.gtm.example.com", "A"), ("example.org", "AAAA")]:
             await ask(server, name, qtype)
+        await ask(server, NAME, tcp=True)
         counts = server.statistics().answers
-    assert dict(counts) == {("A", "NOERROR"): 3, ("other", "NOERROR"): 1, ("A", "NXDOMAIN"): 1, ("AAAA", "REFUSED"): 1}
+    assert dict(counts) == {
+        ("udp", "A", "NOERROR"): 3, ("udp", "other", "NOERROR"): 1, ("udp", "A", "NXDOMAIN"): 1, ("udp", "AAAA", "REFUSED"): 1,
+        ("tcp", "A", "NOERROR"): 1,
+    }  # fmt: skip
 
 
 async def test_a_taken_port_is_said_and_nothing_stays_open(tmp_path: Path) -> None:

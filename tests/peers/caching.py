@@ -139,32 +139,35 @@ class Cached:
         return await self.app.controller.submit(command)
 
 
-def _actuator(folder: Path, primary: Endpoint | None, ttl_s: int, resolvers: Sequence[Endpoint]) -> str:
+def _actuator(folder: Path, primary: Endpoint | None, ttl_s: int, resolvers: Sequence[Endpoint], secondary: Endpoint | None) -> str:
     asked = f"ttl: {ttl_s}, resolvers: [{', '.join(f'{place}' for place in resolvers)}]"
     if primary is None:
         return f"authoritative: {{name: {EMBEDDED}, {asked}}}"
     (folder / "tsig").write_text(secret(KEY))
     key = f"{{name: {KEY.name}, secret_file: {folder / 'tsig'}}}"
-    return f"rfc2136: {{servers: ['{primary}'], zone: {ZONE}, name: {dns_servers.NAME}, {asked}, tsig: {key}}}"
+    verify = f"verify: ['{secondary}'], " if secondary else ""
+    return f"rfc2136: {{servers: ['{primary}'], {verify}zone: {ZONE}, name: {dns_servers.NAME}, {asked}, tsig: {key}}}"
 
 
 @asynccontextmanager
 async def cached(
-    folder: Path, *, ttl_s: int, min_outage: str = "0s", primary: Endpoint | None = None, options: str = "", more: Sequence[Endpoint] = ()
+    folder: Path, *, ttl_s: int, min_outage: str = "0s", primary: Endpoint | None = None, secondary: Endpoint | None = None,
+    options: str = "", more: Sequence[Endpoint] = (),
 ) -> AsyncIterator[Cached]:
-    """All of it, with the first answer in the cache. `options` are unbound's; `more` resolvers are asked beside it."""
+    """All of it, with the first answer in the cache. `secondary`: answers for a primary that hides; `options` are unbound's; `more` resolvers are
+    asked beside it."""
     place = free_place()
     name, zone = (EMBEDDED, "gtm.example.com") if primary is None else (dns_servers.NAME, ZONE)
     servers = {name: await asyncio.start_server(_greet, "127.0.0.1", 0) for name in ("a", "b")}
     ports = {f"port_{name}": server.sockets[0].getsockname()[1] for name, server in servers.items()}
-    actuator = _actuator(folder, primary, ttl_s, (place, *more))
+    actuator = _actuator(folder, primary, ttl_s, (place, *more), secondary)
     (folder / "lbctl.yaml").write_text(FILE.format(state=folder / "state.db", a=A, b=B, actuator=actuator, min_outage=min_outage, **ports))
     app = App(read(folder / "lbctl.yaml"))
     process = poller = None
     try:
         await app.start()
         assert app.dns is not None
-        server = primary or app.dns.endpoints[0]
+        server = secondary or primary or app.dns.endpoints[0]
         there = {"server": server.host, "server_port": server.port, "zone": zone}
         text = UNBOUND.format(folder=folder, host=place.host, port=place.port, options=options, **there)
         (folder / "unbound.conf").write_text(text)

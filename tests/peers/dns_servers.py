@@ -16,6 +16,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dns.asyncquery
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.tsig
+
 from lbctl.dns import wire
 from lbctl.dns.client import Unanswered, ask
 from lbctl.dns.settings import Endpoint, TsigKey
@@ -144,12 +150,14 @@ async def knot(
 
 
 @asynccontextmanager
-async def bind_primary(directory: Path, *, key: TsigKey = KEY) -> AsyncIterator[Peer]:
-    """A zone that the key may change in the narrowest way (deploy/dns/named.conf)."""
+async def bind_primary(directory: Path, *, key: TsigKey = KEY, hidden: bool = False) -> AsyncIterator[Peer]:
+    """A zone that the key may change in the narrowest way (deploy/dns/named.conf). `hidden`: others may take it, with the key; it tells nobody of
+    changes, so that a test says when they hear."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "zone").write_text(RECORDS)
     policy = f'grant {key.name} name {NAME} A AAAA CNAME; grant {key.name} name _lbctl.{NAME} TXT;'
-    clause = f'zone "{ZONE}" {{ type primary; file "{directory}/zone"; update-policy {{ {policy} }}; }};'
+    clause = f'zone "{ZONE}" {{ type primary; file "{directory}/zone"; update-policy {{ {policy} }}; '
+    clause += f'allow-transfer {{ key "{key.name}"; }}; }};' if hidden else "};"
     async with bind(directory, clause, key=key) as peer:
         yield peer
 
@@ -204,6 +212,15 @@ def powerdns_database(path: Path, zone: str, text: str, key: TsigKey) -> None:
 
 
 PRIMARIES: dict[str, Callable[..., AbstractAsyncContextManager[Peer]]] = {"bind": bind_primary, "knot": knot_primary, "powerdns": powerdns_primary}
+
+
+async def notify(primary: TsigKey, zone: str, place: Endpoint) -> None:
+    """Tells a secondary that the zone has changed (RFC 1996), signed with the key of its primary."""
+    message = dns.message.make_query(zone, "SOA")
+    message.set_opcode(dns.opcode.NOTIFY)
+    message.flags |= dns.flags.AA
+    message.use_tsig(dns.tsig.Key(primary.name, primary.secret, f"{primary.algorithm}."))
+    await dns.asyncquery.udp(message, place.host, port=place.port, timeout=5)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60) -> None:
