@@ -25,8 +25,8 @@ from lbctl.clock import Clock, SystemClock
 from lbctl.dns.readback import Shown, epoch_name, longer, look, mark_text
 from lbctl.dns.resolver import Told, told
 from lbctl.dns.settings import Endpoint, TsigKey
-from lbctl.dns.zone import serials_behind
 from lbctl.dns.update import Rdatas, Refusal, send_update, update_message
+from lbctl.dns.zone import serials_behind
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
 
