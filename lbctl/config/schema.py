@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from pydantic_core import PydanticSerializationError
 
+from lbctl.config.quantities import Endpoint
 from lbctl.config.services import File
 
 
@@ -18,6 +21,14 @@ class _Generator(GenerateJsonSchema):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.ignored_warning_kinds: set[JsonSchemaWarningKind] = {"skipped-choice", "non-serializable-default"}
+
+    def encode_default(self, dft: Any) -> Any:
+        """A default in the form in which an author would write it: `["127.0.0.1:9653"]`, not `[["127.0.0.1", 9653]]`; none for a whole block."""
+        if isinstance(dft, BaseModel):
+            raise PydanticSerializationError("the defaults of a block are those of its keys")
+        if isinstance(dft, tuple) and dft and all(isinstance(one, Endpoint) for one in dft):
+            return [str(one) for one in dft]
+        return super().encode_default(dft)
 
 
 def schema() -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,10 @@ def test_machines_get_an_object(file: Path, form: str) -> None:
 
 def test_the_schema_is_printed_for_editors() -> None:
     assert json.loads(CliRunner().invoke(cli, ["check", "--schema"]).stdout)["title"] == "lbctl.yaml"
+
+
+def test_the_schema_is_printed_without_a_word_beside_it() -> None:
+    """A pipe into an editor's file; defaults stand in it as an author writes them."""
+    done = subprocess.run([sys.executable, "-W", "error", "-m", "lbctl.cli", "check", "--schema"], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert json.loads(done.stdout)["$defs"]["Api"]["properties"]["listen"]["default"] == ["127.0.0.1:9653"]
