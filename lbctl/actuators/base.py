@@ -70,6 +70,15 @@ class Direct(Protocol):
 
 
 @runtime_checkable
+class Forewarned(Protocol):
+    """An actuator that can get ready for a move before it is decided."""
+
+    def forewarn(self) -> None:
+        """The active member is suspect. Called with each look at it; changes nothing that is published."""
+        ...
+
+
+@runtime_checkable
 class Cached(Protocol):
     """An actuator whose answers live on in caches: before a planned move its TTL is lowered, afterwards put back (SEMANTICS section 8)."""
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -38,6 +39,8 @@ from lbctl.net.trust import Files, Trust
 
 ASK_S = 1.0
 RETRY_S = 0.2
+WARN_S = 0.5
+"""Between two warnings of the hosts that might be next; what they hear on the network is good for twice as long."""
 OURS = frozenset({"owned", "not-allowed", "address", "malformed"})
 """Refusals that another host would give as well: the address is not tried elsewhere."""
 log = structlog.get_logger()
@@ -62,6 +65,7 @@ class VipAgents:
         self._holder = ""
         self._lending = False
         self._turn = 0
+        self._warned_at = -math.inf
         self._one = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
@@ -94,6 +98,14 @@ class VipAgents:
             return Actual((Place(name, None, None, error.reason, str(error)),))
         epochs = [answer["epoch"] for answer in found.values() if isinstance(answer, dict) and answer.get("epoch") is not None]
         return Actual((Place(self._address, frozenset(), max(epochs, default=None)),))
+
+    def forewarn(self) -> None:
+        """The active member is suspect: the hosts that might be next ask the network for rivals now, and not when every millisecond counts.
+        Where the address stays in front of the members nothing is to be prepared."""
+        now = self._clock.now()
+        if self._lending and not self._settings.forward and now - self._warned_at > WARN_S:
+            self._warned_at = now
+            self._tell_others(ahead=True)
 
     async def close(self) -> None:
         """Lends no more. The holder keeps it while all of its peers agree, or until the lease ends."""

@@ -85,6 +85,7 @@ class Keeper:
         self._promised_until = 0.0
         self._lease_s = 1.0
         self._agreed: bool | None = None
+        self._unready = ""
         self._holder = Holder(address, interface, self._lease_s, clock, self._happen)
         self._passing: Passing | None = None
         self._rules = asyncio.Lock()
@@ -135,8 +136,8 @@ class Keeper:
                     await self._hold(told, question)
                 elif op == "release":
                     self._release(told)
-                elif question.get("ahead") is True:
-                    self._holder.ask_ahead()
+                else:
+                    self._prepare(ahead=question.get("ahead") is True)
             case other:
                 raise ValueError(other)
         return {}
@@ -188,6 +189,16 @@ class Keeper:
         if told.passing is not None:
             self._passing = None
             self._later(self._pass_on_nothing())
+
+    def _prepare(self, *, ahead: bool) -> None:
+        """What keeps this host from holding it is known before it is needed."""
+        self._unready = ""
+        try:
+            self._holder.ready()
+            if ahead:
+                self._holder.ask_ahead()
+        except ActuatorError as error:
+            self._unready = str(error)
 
     def _promise(self, number: tuple[int, int], lease_s: float) -> None:
         if self._holder.wanted:
@@ -252,7 +263,7 @@ class Keeper:
 
     def _shown(self) -> dict[str, Any]:
         """What is so here, and what time it is."""
-        mark, held, why, mac = self._fence.mark, False, self._holder.trouble, ""
+        mark, held, why, mac = self._fence.mark, False, self._holder.trouble or self._unready, ""
         try:
             seen = self._holder.seen()
             held, mac = seen.held, seen.mac

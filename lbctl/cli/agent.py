@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import ipaddress
 import re
 import ssl
@@ -83,7 +85,9 @@ def agent(_: Globals, addresses: tuple[tuple[str, str], ...], listen: tuple[str,
     """Holds a virtual address here while the controller lends it. Needs CAP_NET_ADMIN and CAP_NET_RAW, nothing else."""
     logs.setup()
     try:
-        asyncio.run(run(Settings(listen, Files(cert_file, key_file, ca_file), addresses, state, controllers, peers)))
+        factory = importlib.import_module("uvloop").new_event_loop if importlib.util.find_spec("uvloop") else None
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(run(Settings(listen, Files(cert_file, key_file, ca_file), addresses, state, controllers, peers)))
     except ssl.SSLError as error:
         raise Failure(1, f"the certificates cannot be used: {error.reason or error}") from None
     except OSError as error:

@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from lbctl.actuators.base import Actual, Actuator, Cached, Direct, Place, wanted
+from lbctl.actuators.base import Actual, Actuator, Cached, Direct, Forewarned, Place, wanted
 from lbctl.clock import Clock
 from lbctl.controller.counts import Counts
 from lbctl.controller.supervisor import Supervisor
@@ -64,8 +64,8 @@ class _Trouble:
 class Reconciler:
     """One actuator. `tell` puts an event into the inbox of its service."""
 
-    __slots__ = ("_applied", "_cached", "_closed", "_correct", "_desired", "_direct", "_drift", "_fresh", "_low_ttl_s", "_more", "_pool", "_stale",
-                 "_task", "_tell", "_timer", "_verified", "actuator", "places", "trouble")
+    __slots__ = ("_applied", "_cached", "_closed", "_correct", "_desired", "_direct", "_drift", "_forewarned", "_fresh", "_low_ttl_s", "_more",
+                 "_pool", "_stale", "_task", "_tell", "_timer", "_verified", "actuator", "places", "trouble")
 
     def __init__(self, actuator: Actuator, pool: Pool, tell: Callable[[Event], None]) -> None:
         self.actuator = actuator
@@ -85,6 +85,7 @@ class Reconciler:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._direct = actuator if isinstance(actuator, Direct) else None
+        self._forewarned = actuator if isinstance(actuator, Forewarned) else None
         self._cached = actuator if isinstance(actuator, Cached) else None
         self._low_ttl_s: float | None = None
 
@@ -113,6 +114,8 @@ class Reconciler:
         """No epoch, no write, no serial: only whoever answers clients himself shortens what he tells them (SEMANTICS section 8)."""
         if self._direct is not None:
             self._direct.cap_ttl(desired.ttl_cap_s)
+        if self._forewarned is not None and desired.ttl_cap_s is not None:
+            self._forewarned.forewarn()
 
     def leave(self) -> None:
         """Nothing is to be written for now: what is shown stays as it is."""

@@ -79,6 +79,7 @@ class Holder:
         self._until: float | None = None
         self._armed_at = self._series_at = self._next_at = self._answered_at = self._conflict_at = self._asked_at = -math.inf
         self._life_s = 0
+        self._known_link: Link | None = None
         self._claims: dict[bytes, Claim] = {}
         self._asking = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -89,6 +90,13 @@ class Holder:
     def relet(self, lease_s: float) -> None:
         """Another length of the lease. Rounded up to whole seconds: the kernel counts no finer."""
         self.lease_s = max(1, math.ceil(lease_s))
+
+    def ready(self) -> None:
+        """Opens what it needs, so that to take the address costs no more than that. ActuatorError as `take` has it."""
+        try:
+            self._opened()
+        except OSError as error:
+            raise _failed(error, self.interface) from error
 
     def ask_ahead(self) -> None:
         """Asks now, while the old holder may still answer, so that a `take` soon after need not. ActuatorError as `take` has it."""
@@ -121,7 +129,7 @@ class Holder:
         self._wanted = self._up = False
         self._wake.set()
         try:
-            self._netlink.remove(self._held(self._netlink.link(self.interface), None))
+            self._netlink.remove(self._held(self._link(), None))
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise _failed(error, self.interface) from error
@@ -129,7 +137,7 @@ class Holder:
     def seen(self) -> Seen:
         """What the kernel says. ActuatorError where the interface cannot be read."""
         try:
-            link = self._netlink.link(self.interface)
+            link = self._link()
             return Seen(any(held.address == self.at.ip for held in self._netlink.held(link.index)), link.mac.hex(":"), link.running)
         except OSError as error:
             raise _failed(error, self.interface) from error
@@ -151,7 +159,7 @@ class Holder:
             await asyncio.wait([self._task])
         if self._up and self._until is None and grace_s > self.lease_s:
             with contextlib.suppress(OSError):
-                self._netlink.put(self._held(self._netlink.link(self.interface), math.ceil(grace_s)))
+                self._netlink.put(self._held(self._link(), math.ceil(grace_s)))
         for socket in (self._wire, self._events, self._netlink):
             if socket is not None:
                 socket.close()
@@ -196,7 +204,7 @@ class Holder:
                 else:
                     await self._gain(gone)
             except OSError as error:
-                self._up = False
+                self._up, self._known_link = False, None
                 raise _failed(error, self.interface) from error
         self.trouble = ""
 
@@ -251,11 +259,18 @@ class Holder:
     def _held(self, link: Link, valid_s: int | None) -> Held:
         return Held(link.index, self.at.ip, self.at.network.prefixlen, valid_s)
 
+    def _link(self) -> Link:
+        """The interface. Asked for once, as long as the kernel's events would tell of a change; OSError without one."""
+        if self._known_link is None or self._events is None:
+            self._known_link = self._netlink.link(self.interface)
+        return self._known_link
+
     def _opened(self) -> Wire:
         """The raw socket; a new one where the interface was made anew."""
-        link = self._netlink.link(self.interface)
         if self._events is None:
             self._events = Events(self._changed)
+            self._known_link = None
+        link = self._link()
         if self._wire is None or (self._wire.link.index, self._wire.link.mac) != (link.index, link.mac):
             if self._wire is not None:
                 self._wire.close()
@@ -273,6 +288,8 @@ class Holder:
 
     def _changed(self, kind: int, what: Held | Link | None) -> None:
         """The kernel tells."""
+        if not isinstance(what, Held) and (what is None or self.interface == what.name or what.index == getattr(self._known_link, "index", 0)):
+            self._known_link = None
         if isinstance(what, Held) and what.address == self.at.ip and kind == DELADDR and self._up:
             self._up = False
             # One that slept longer than the lifetime hears of its end late: that was the kernel, and nobody's doing.
@@ -309,7 +326,7 @@ class Holder:
             self._up = False
             self.trouble = f"{self.at.ip} is claimed by {claim.who} too: given up here"
             with contextlib.suppress(OSError):
-                self._netlink.remove(self._held(self._netlink.link(self.interface), None))
+                self._netlink.remove(self._held(self._link(), None))
             return
         self._answered_at = self._series_at = self._next_at = now
         self._wake.set()

@@ -30,6 +30,8 @@ _FOR_EVER = 0xFFFFFFFF
 _RUNNING = 0x40
 _GROUPS = 0x1 | 0x10 | 0x100
 """Links, IPv4 addresses, IPv6 addresses."""
+_SKIP_STATS = 8
+_SOL_NETLINK, _STRICT = 270, 12
 _ANSWER_S = 2
 _READ = 1 << 16
 
@@ -61,13 +63,17 @@ class Netlink:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._socket.bind((0, 0))
         self._socket.settimeout(_ANSWER_S)
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(_SOL_NETLINK, _STRICT, 1)
         self._sequence = 0
 
     def link(self, name: str) -> Link:
         """The interface of that name. OSError(ENODEV) without one."""
-        for link in self.links():
-            if link.name == name:
-                return link
+        message = ifinfmsg()
+        message["attrs"] = [("IFLA_IFNAME", name), ("IFLA_EXT_MASK", _SKIP_STATS)]
+        found = [_link(one) for one in self._ask(message, RTM_GETLINK, NLM_F_ACK) if one["header"]["type"] == NEWLINK]
+        if found and found[0] is not None:
+            return found[0]
         raise OSError(errno.ENODEV, f"there is no interface {name}")
 
     def links(self) -> list[Link]:
@@ -77,7 +83,9 @@ class Netlink:
 
     def held(self, index: int) -> list[Held]:
         """All addresses of one interface."""
-        found = (_held(message) for message in self._ask(ifaddrmsg(), RTM_GETADDR, NLM_F_DUMP) if message["header"]["type"] == NEWADDR)
+        asked = ifaddrmsg()
+        asked["index"] = index  # a kernel that checks strictly tells of this interface alone; an older one tells of all
+        found = (_held(message) for message in self._ask(asked, RTM_GETADDR, NLM_F_DUMP) if message["header"]["type"] == NEWADDR)
         return [one for one in found if one is not None and one.index == index]
 
     def put(self, held: Held) -> None:

@@ -133,6 +133,42 @@ async def test_an_address_that_somebody_holds_is_not_added_and_the_holder_is_nam
 
 
 @BOTH
+async def test_asked_ahead_it_is_taken_at_once_when_the_old_holder_is_proved_gone(net: Network, address: str) -> None:
+    """H46: the old holder's own answer is expected; that of anybody else is not, and what was asked long ago is asked again."""
+    a, b = net.host("a"), net.host("b")
+    gone = frozenset({bytes.fromhex(a.mac.replace(":", ""))})
+    async with holder(a, address) as one, holder(b, address) as two:
+        await take(a, one)
+        with b.inside():
+            two.ask_ahead()
+        await until(lambda: bool(two._claims), "the old holder does not answer")
+        with pytest.raises(ActuatorError, match=f"is held by {a.mac}"):
+            await two.take()  # nothing proves that it is gone
+        two.drop()
+        one.drop()
+        one.ready()
+        one.ask_ahead()  # as it does when it is to be the next one after the next
+        with b.inside():
+            two.ask_ahead()
+        await two.take(gone=gone)
+        assert b.has(plain(address)) and not a.has(plain(address))
+
+
+@BOTH
+async def test_asked_ahead_a_third_host_that_holds_it_is_no_less_a_conflict(net: Network, address: str) -> None:
+    """H46: two are proved to be without it, and a machine that nobody knows has it."""
+    a, b, c = net.host("a"), net.host("b"), net.host("c")
+    family = "-6" if ":" in address else "-4"
+    c.run("ip", family, "addr", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
+    async with holder(b, address) as two:
+        with b.inside():
+            two.ask_ahead()
+        with pytest.raises(ActuatorError, match=f"is held by {c.mac}"):
+            await two.take(gone=frozenset({bytes.fromhex(a.mac.replace(":", ""))}))
+        assert not b.has(plain(address))
+
+
+@BOTH
 async def test_of_two_who_fight_exactly_one_holds_it(net: Network, address: str) -> None:
     """H43, H46: they begin at the same moment, again and again."""
     a, b = net.host("a"), net.host("b")
