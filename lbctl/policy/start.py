@@ -95,6 +95,9 @@ def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
         uninitialise(turn, f"epoch {epoch} is published and only {saved.epoch} remembered: the state is older than what was done with it")
     elif strange or len(members) > 1:
         uninitialise(turn, f"{saved.active} is remembered, and what is published is something else or not the same everywhere: {listed(turn)}")
+    elif move is not None and move.trigger == moves.OPERATOR and shown and all(item.unread for item in shown):
+        unknown = f"the {move.verb} to {move.target} was under way and nothing can be read: nobody knows whether it was published"
+        uninitialise(turn, f"{unknown}, and no restart completes it")
     elif members <= {saved.active}:
         _settle_ledger(turn, shown)
     elif move is not None and members == {move.restore.active}:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lbctl.model import commands as ask
 from lbctl.model.state import Saved
+from lbctl.policy import gate
 from tests.policy.stage import Stage, pair
 
 
@@ -69,3 +70,13 @@ def test_no_core_is_promoted_while_the_active_is_not_known() -> None:
     assert stage.view["state"] == "uninitialised" and not stage.state.driving
     stage.ask(ask.Adopt(service="core", by="ann", reason="b it is", member="b", shown=stage.last_shown))
     assert stage.state.saved.run is None and stage.active == "b"
+
+
+def test_a_persons_move_is_not_completed_by_a_restart_that_can_read_nothing() -> None:
+    """SEMANTICS 6: whether it was published is not known, so neither completing nor cancelling it is right: somebody is asked."""
+    stage = Stage().normal()
+    stage.rounds(4, a="fail", b="fail")
+    stage.ask(ask.Failover(service="core", by="ann", to="b", force=True, accept=frozenset(gate.NAMES), reason="r"))
+    assert stage.active == "b" and stage.state.saved.move is not None
+    stage.restart("unread")
+    assert stage.view["state"] == "uninitialised" and "no restart completes it" in (stage.view["uninitialised"] or "")
