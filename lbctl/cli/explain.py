@@ -10,7 +10,9 @@ import click
 from lbctl.cli.client import Client
 from lbctl.cli.complete import member_names, service_names
 from lbctl.cli.options import Globals, verb
+from lbctl.cli.service import spoken
 from lbctl.cli.show import ATTENTION, GOOD, STRONG, clean, emit, paint
+from lbctl.cli.terminal import laid
 
 
 @verb
@@ -19,7 +21,7 @@ from lbctl.cli.show import ATTENTION, GOOD, STRONG, clean, emit, paint
 def explain(options: Globals, service: str, to: str | None) -> None:
     """Why traffic is where it is, and what blocks a move."""
     found = Client(options).get("services", service, "explain", to=to)
-    emit(options, found, told(found))
+    emit(options, found, laid(told(found)))
 
 
 def told(found: Mapping[str, Any]) -> Iterator[str]:
@@ -31,14 +33,14 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _resolvers(found.get("resolvers", ()))
     for candidate in found.get("candidates", ()):
         yield ""
-        yield from _candidate(candidate)
+        yield from _candidate(candidate, found["service"])
     resume = found.get("resume")
     if resume:
         yield ""
         yield from _resume(found["service"], resume)
 
 
-def _candidate(candidate: Mapping[str, Any]) -> Iterator[str]:
+def _candidate(candidate: Mapping[str, Any], service: str) -> Iterator[str]:
     shut = [row for row in candidate["rules"] if not row["holds"]]
     name = paint(candidate["member"], STRONG)
     if not shut:
@@ -49,9 +51,10 @@ def _candidate(candidate: Mapping[str, Any]) -> Iterator[str]:
     if alone:
         yield f"  {clean(alone['text'])}"
     for row in shut:
-        yield f"  {paint(row['rule'], ATTENTION)}: {clean(row['evidence'])}"
+        yield f"  {paint(row['rule'], ATTENTION)}: {spoken(row['evidence'])}"
         if row["opens"]:
-            yield f"    opens with: {clean(row['opens'])}"
+            # the gate's hints are the same for every service; here they can be typed as they stand
+            yield f"    opens with: {clean(row['opens']).replace('SERVICE', service).replace('MEMBER', candidate['member'])}"
 
 
 def _resolvers(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,8 +13,11 @@ import click
 from lbctl.cli.audit import pages
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
+from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, clean, clock, columns, dumps, emit, folded, moment, paint
+from lbctl.cli.terminal import room
+from lbctl.clock import SystemClock
 
 Event = Mapping[str, Any]
 
@@ -25,6 +29,9 @@ STAGES = {"applied": "written", "read-back": "seen from outside"}
 _COLOURS = {"moved": BAD, "cancelled": BAD, "would-failover": ATTENTION, "uninitialised": BAD, "promoted": GOOD}
 PAGE, PAGES = 1000, 20
 EPOCH_SECONDS = 1e9
+AGAIN_S = 1.0
+BESIDE = 110
+"""Columns from which the text of an event fits beside its number, time and kind."""
 
 
 @verb
@@ -156,11 +163,32 @@ def events(options: Globals, service: str | None, follow: bool, last: int, since
         return
     for event in found:
         _print(options, event)
+    if position is None:
+        newest = _newest(client, None, 1)
+        position = newest[-1]["seq"] if newest else 0
     try:
-        for _, event in client.stream(("events", "stream"), position, service=service):
-            _print(options, event)
+        for line in followed(client, service, position):
+            _print(options, line)
     except KeyboardInterrupt:
         pass
+
+
+def followed(client: Client, service: str | None, position: int) -> Iterator[Event]:
+    """Every line after `position`, for ever: also those that were written while the controller, or the way to it, was away."""
+    clock_, told = SystemClock(), False
+    while True:
+        try:
+            for seq, event in client.stream(("events", "stream"), position, service=service):
+                position, told = seq, False
+                yield event
+        except Failure as failure:
+            if failure.exit_code != 1:
+                raise
+            client.close()
+            if not told:  # once an outage, on standard error: what reads the lines is not to read this
+                click.echo(f"lbctl: {failure.message}; waiting for it, what is written meanwhile follows", err=True)
+            told = True
+            asyncio.run(clock_.sleep(AGAIN_S))
 
 
 def _newest(client: Client, service: str | None, last: int) -> list[dict[str, Any]]:
@@ -172,9 +200,12 @@ def _from(client: Client, service: str | None, since: int) -> list[dict[str, Any
 
 
 def _line(event: Event) -> str:
+    """One line; on a terminal that is too narrow for it, the text stands below what it is of."""
     date, time = _when(event)
-    number = paint(f"{event['seq']:>6}", QUIET)
-    return f"{number}  {date} {time}  {paint(event['service'], STRONG)}  {event['kind']:<14}  {_text(event)}"
+    number, service = paint(f"{event['seq']:>6}", QUIET), paint(event["service"], STRONG)
+    if room() >= BESIDE:
+        return "\n".join(folded(f"{number}  {date} {time}  {service}  {event['kind']:<18}  {_text(event)}", 56))
+    return "\n".join([f"{number}  {date} {time}  {service}  {event['kind']}", *folded(f"        {_text(event)}", 8)])
 
 
 def _print(options: Globals, event: Event) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, age, clean, columns, left, level, paint
+from lbctl.api.times import short
+from lbctl.cli import looks
+from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, age, clean, clock, columns, left, level, moment, paint
+from lbctl.cli.terminal import room, width
 
 Shown = Mapping[str, Any]
 
@@ -13,22 +17,71 @@ WAITING = frozenset({"active-down", "candidate-confirmed"})
 """Rules that are shut as long as all is well."""
 
 
-def sheet(shown: Shown, now: float) -> Iterator[str]:
-    """The lines of `lbctl status SERVICE`."""
-    yield f"{paint(shown['name'], STRONG)} is {paint(shown['state'], level(shown))}: {clean(shown.get('reason', ''))}"
+HELPS = {
+    "stranded": "make sure that nobody else writes, then `lbctl failover {name} --to MEMBER --reason …`",
+    "down": "repair {active}; `lbctl explain {name}` names the rule and what opens it",
+    "all-down": "repair any member; what is published follows by the rules",
+    "dual-primary": "`failover mode secondary` on the one that shall not be Primary",
+    "blind": "check the network and the resolver of the controller's own host",
+    "common-mode": "look for one cause, certificate, resolver, something in between: `lbctl probe {name}/{active}`",
+    "uninitialised": "`lbctl adopt {name}`; where nothing is published: `lbctl adopt {name} --member MEMBER --reason …`",
+    "re-arming": "it arms itself after clean rounds; at once: `lbctl ack {name} --reason …`",
+}
+"""What to do first, by state."""
+
+
+def sheet(shown: Shown, now: float, recent: Mapping[str, Any] | None = None, lately: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
+    """The lines of `lbctl status SERVICE`. `recent`: what `…/looks` says; `lately`: the newest lines of the journal."""
+    yield f"{paint(shown['name'], STRONG)} is {paint(shown['state'], level(shown))}: {spoken(shown.get('reason', ''))}"
     others = [name for name in shown["conditions"] if name != shown["state"]]
     if others:
         yield f"  also {', '.join(others)}"
-    yield f"  primary {shown['primary'] or '-'}, active {shown['active'] or '-'}, epoch {shown['epoch']}, revision {shown['revision']}"
-    yield from (f"  {line}" for line in _people(shown, now))
+    since = f" for {age(shown['moved_at'], now)}" if shown.get("moved_at") else ""
+    yield f"  primary {shown['primary'] or '-'}, active {shown['active'] or '-'}{since}, epoch {shown['epoch']}, revision {shown['revision']}"
+    yield from _happened(shown, lately)
+    yield from (f"  {line}" for line in (*_unserved(shown), *_people(shown, now)))
+    if shown["state"] in HELPS:
+        yield f"  {paint('do', STRONG)}: {HELPS[shown['state']].format(name=shown['name'], active=shown['active'] or 'MEMBER')}"
     for alert in shown.get("alerts", ()):
         yield f"  {paint('! ' + alert['kind'], ATTENTION)}: {clean(alert['text'])}"
     yield ""
     yield from _members(shown, now)
     yield ""
+    if recent is not None:
+        yield from looks.rows(recent, _expected(shown))
+        yield ""
     yield from _gate(shown)
     yield from _actuators(shown, now)
-    yield from _resolvers(shown)
+
+
+def spoken(text: object) -> str:
+    """Evidence counts in seconds; nobody divides 28798 by 3600 at night."""
+    return re.sub(r"\b(\d{3,})(?:\.\d+)? s\b", lambda found: short(float(found[1])), clean(text))
+
+
+def _happened(shown: Shown, lately: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The move that brought traffic where it is, in its own words."""
+    last = next((event for event in reversed(lately) if event["kind"] == "moved" and event["epoch"] == shown["epoch"]), None)
+    if last is not None:
+        who = f" (asked for by {clean(last['by'])})" if last["by"] not in ("", "lbctl") else " (by itself)"
+        yield f"  {paint(clock(moment(last['at']) or 0.0, seconds=True), STRONG)} {spoken(last['text'])}{who}"
+
+
+def _unserved(shown: Shown) -> Iterator[str]:
+    """A Core that has the traffic and is no Primary yet answers the gate and serves nobody: that must not look like health."""
+    active = next((member for member in shown["members"] if member["name"] == shown["active"]), None)
+    if active is None or shown.get("kind") == "pool" or active["promoted"] or active["health"] != "up":
+        return
+    if "hastatus" in active["monitors"] and active["monitors"].get("status", {}).get("verdict") != "ok":
+        name = active["name"]
+        yield f"{paint('clients are not served yet', BAD)}: {name} is still a Standby; it serves once it is Primary, `failover mode primary`"
+
+
+def _expected(shown: Shown) -> frozenset[tuple[str, str]]:
+    """Pages that fail by right: a standby's status page."""
+    answering = shown.get("answering") or [shown["active"]]
+    standbys = (member for member in shown["members"] if member["name"] not in answering and member["health"] == "up")
+    return frozenset((member["name"], "status") for member in standbys if len(member["monitors"]) > 1)
 
 
 def _people(shown: Shown, now: float) -> Iterator[str]:
@@ -47,19 +100,45 @@ def _people(shown: Shown, now: float) -> Iterator[str]:
         yield f"{paint('resume pending', ATTENTION)}: traffic goes back to {shown['primary']} only by `lbctl resume {shown['name']}`"
     for entry in shown["approvals"]:
         yield f"{paint('approval ' + entry['id'], ATTENTION)}: move to {entry['to']}? {clean(entry['reason'])}; expires {left(entry['expires'], now)}"
-    if shown.get("run"):
-        run = shown["run"]
-        failed = f", failed: {clean(run['failed'])}" if run["failed"] else ""
-        yield f"{paint('run open', ATTENTION)}: {run['kind']} at {run['step']}, by {run['by']}{failed}"
+        yield f"  `lbctl approve {entry['id']}` or `lbctl deny {entry['id']}`"
+    yield from _drain(shown, now)
+    yield from _run(shown, now)
     if shown.get("roles_differ_from_file"):
         yield f"{paint('roles differ from the file', ATTENTION)}: make {shown['primary']} the primary in the configuration"
+
+
+def _drain(shown: Shown, now: float) -> Iterator[str]:
+    drain = shown.get("drain")
+    if drain:
+        waits = f"traffic moves to {drain['target']} at {left(drain['until'], now)}" if drain["until"] else "the TTL is being lowered"
+        yield f"{paint('draining', ATTENTION)} for a {drain['verb']} by {drain['by']}: {waits}; `lbctl hold {shown['name']} --reason …` ends it"
+
+
+def _run(shown: Shown, now: float) -> Iterator[str]:
+    run = shown.get("run")
+    if not run:
+        return
+    doing = f", now at {run['doing']}" if run.get("doing") else ""
+    last = "" if run["step"] == "begin" else f"; {run['step']} was the last step to end"
+    yield f"{paint('run open', ATTENTION)}: {run['kind']} by {run['by']} for {age(run.get('began'), now)}{doing}{last}"
+    if run["failed"]:
+        goes_on = f"`lbctl resume {shown['name']} --drive` goes on, `lbctl upgrade {shown['name']} abort --reason …` ends it"
+        yield f"  {paint('it has stopped', BAD)}: {clean(run['failed'])}; {goes_on}"
+    elif run["kind"] == "upgrade":
+        yield f"  `lbctl upgrade {shown['name']} status` says what the next step waits for"
 
 
 def _members(shown: Shown, now: float) -> list[str]:
     """A row a member; each page has a column, and the one that judges the member is what it SAYS."""
     pages = list(dict.fromkeys(page for member in shown["members"] for page in member["monitors"]))
     rows = [_member(shown, member, pages, now) for member in shown["members"]]
-    return columns(rows, head=("  MEMBER", "ROLE", "HEALTH", "SAYS", "FOR", *(page.upper() for page in pages), "LOOKED", "NOTES"))
+    head = ("  MEMBER", "ROLE", "HEALTH", "SAYS", "FOR", *(page.upper() for page in pages), "LOOKED", "NOTES")
+    beside = columns(rows, head=head)
+    if max(map(width, beside)) <= room():
+        return beside
+    # too narrow for notes at the side: each stands below its member, because they are what must not be missed
+    told = iter(columns([row[:-1] for row in rows], head=head[:-1]))
+    return [next(told), *(line for row in rows for line in (next(told), f"      {row[-1]}") if line.strip())]
 
 
 def _member(shown: Shown, member: Mapping[str, Any], pages: list[str], now: float) -> tuple[str, ...]:
@@ -102,10 +181,10 @@ def _gate(shown: Shown) -> Iterator[str]:
             yield f"Gate to {candidate['member']}: {paint('open', BAD)}, every rule holds"
             continue
         if all(row["rule"] in WAITING for row in shut):
-            yield f"{candidate['member']} is ready: traffic stays because of {shut[0]['rule']} alone ({clean(shut[0]['evidence'])})"
+            yield f"{candidate['member']} is ready: traffic stays because of {shut[0]['rule']} alone ({spoken(shut[0]['evidence'])})"
             continue
         yield f"Gate to {candidate['member']}: shut by {len(shut)} of {len(candidate['rules'])} rules"
-        yield from columns([(row["rule"], clean(row["evidence"])) for row in shut], indent="  ")
+        yield from columns([(row["rule"], spoken(row["evidence"])) for row in shut], indent="  ")
     if shown.get("gate"):
         yield ""
 

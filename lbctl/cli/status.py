@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,10 +13,14 @@ from lbctl.cli.complete import service_names
 from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.service import sheet
-from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, clean, columns, cut, emit, left, level, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, columns, emit, left, level, moment, paint
+from lbctl.cli.terminal import laid
 
 NAGIOS = {GOOD: (0, "OK"), ATTENTION: (1, "WARNING"), BAD: (2, "CRITICAL")}
-REFRESH_S = 1.0
+LATELY, DECISIONS = 200, 6
+"""Journal lines in which the last move is looked for, and decisions below a sheet that is watched."""
+MEMBERS_MAX = 20
+DAY_S = 86400.0
 
 Shown = Mapping[str, Any]
 
@@ -40,9 +43,12 @@ def status(options: Globals, service: str | None, watch: bool, exit_code: bool) 
         click.echo(f"UNKNOWN: {failure.message}")
         sys.exit(3)
     services = [found] if service else found["services"]
-    if exit_code and options.output == "table":
+    table = options.output == "table"
+    recent = _looks(client, found) if service and table else None
+    lately = _events(client, found["name"]) if service and table and _moved_lately(found, client.now) else ()
+    if exit_code and table:
         click.echo(verdict(services))
-    emit(options, found, lines(services, client.now, one=service is not None))
+    emit(options, found, laid(lines(services, client.now, one=service is not None, looks=recent, lately=lately)))
     if exit_code:
         sys.exit(max((NAGIOS[level(shown)][0] for shown in services), default=3))
 
@@ -51,10 +57,27 @@ def _ask(client: Client, service: str | None, *, whole: bool = False) -> Any:
     return client.get("services", service) if service else client.get("services", brief=None if whole else "true")
 
 
-def lines(services: Sequence[Shown], now: float, *, one: bool) -> list[str]:
-    """The table, or one service's sheet."""
+def _looks(client: Client, shown: Shown) -> Any:
+    """What recent looks have shown; nothing for a pool that is too large to be read in rows."""
+    return client.get("services", shown["name"], "looks") if len(shown["members"]) <= MEMBERS_MAX else None
+
+
+def _events(client: Client, service: str) -> Sequence[Shown]:
+    """The newest lines of its journal."""
+    found: Sequence[Shown] = client.get("events", service=service, newest="true", limit=LATELY)["events"]
+    return found
+
+
+def _moved_lately(shown: Shown, now: float) -> bool:
+    """The last move is news: its line in the journal is worth a question."""
+    at = moment(shown.get("moved_at"))
+    return at is not None and (shown["state"] != "normal" or now - at < DAY_S)
+
+
+def lines(services: Sequence[Shown], now: float, *, one: bool, looks: Any = None, lately: Sequence[Shown] = ()) -> list[str]:
+    """The table, or one service's sheet. `lately`: the newest lines of its journal."""
     if one:
-        return list(sheet(services[0], now))
+        return list(sheet(services[0], now, looks, lately))
     if not services:
         return ["no services are configured"]
     return columns([line(shown, now) for shown in services], head=("", "SERVICE", "STATE", "TRAFFIC TO", "MEMBERS", "ATTENTION"))
@@ -110,44 +133,42 @@ def verdict(services: Sequence[Shown]) -> str:
 
 
 def _watch(client: Client, service: str | None) -> None:
-    """Repaints in place on a terminal; elsewhere prints one picture after another."""
-    import asyncio
+    """Only here, so that a plain `status` does not pay for it."""
+    from lbctl.cli.watch import watch  # and the event loop with it
 
-    from lbctl.clock import SystemClock
+    def look() -> tuple[list[str], Any]:
+        if service:
+            return _one(client, service)
+        services = _ask(client, None)["services"]
+        return [summary(services), *lines(sorted(services, key=_seriousness), client.now, one=False)], [_worth(shown) for shown in services]
 
-    terminal = sys.stdout.isatty()
-    clock = SystemClock()
-    if terminal:
-        sys.stdout.write("\x1b[?1049h\x1b[?25l")
-    try:
-        while True:
-            _paint(_picture(client, service), terminal)
-            asyncio.run(clock.sleep(REFRESH_S))
-    except KeyboardInterrupt:
-        pass
-    finally:
-        if terminal:
-            sys.stdout.write("\x1b[?25h\x1b[?1049l")
-            sys.stdout.flush()
+    watch(client, look)
 
 
-def _picture(client: Client, service: str | None) -> list[str]:
-    """A controller that is away for a moment is said so, and asked again."""
-    try:
-        found = _ask(client, service)
-    except Failure as failure:
-        if failure.exit_code != 1:
-            raise
-        return [paint(f"X {clean(failure.message)}", BAD)]
-    return lines([found] if service else found["services"], client.now, one=service is not None)
+def _one(client: Client, service: str) -> tuple[list[str], Any]:
+    """The sheet, and below it what was decided of late."""
+    from lbctl.cli.journal import is_decision, timings, told
+
+    shown = client.get("services", service)
+    recent = _events(client, service)
+    stages = timings(recent)
+    decided = [{**event, "stages": stages.get((service, event["epoch"]), {})} for event in recent if is_decision(event)][-DECISIONS:]
+    sheet_ = lines([shown], client.now, one=True, looks=_looks(client, shown), lately=recent)
+    return [*sheet_, "", *told(decided)], _worth(shown)
 
 
-def _paint(picture: list[str], terminal: bool) -> None:
-    if not terminal:
-        click.echo("\n".join(picture) + "\n")
-        return
-    width, rows = os.get_terminal_size(sys.stdout.fileno())
-    head = paint("lbctl status, live; Ctrl-C ends it", QUIET)
-    shown = [head, *picture][: max(rows - 1, 1)]
-    sys.stdout.write("\x1b[H" + "".join(f"{cut(row, width)}\x1b[0m\x1b[K\n" for row in shown) + "\x1b[J")
-    sys.stdout.flush()
+def _seriousness(shown: Shown) -> int:
+    return -NAGIOS[level(shown)][0]
+
+
+def _worth(shown: Shown) -> Any:
+    """What a new picture on a dumb terminal is worth."""
+    pages = [(member["name"], member["verdict"], member["reason"], member["health"]) for member in shown["members"]]
+    return shown["name"], shown["revision"], shown["state"], pages, [actuator["in_sync"] for actuator in shown["actuators"]]
+
+
+def summary(services: Sequence[Shown]) -> str:
+    """How many need somebody: `1 needs you, 2 to look at, 297 well`."""
+    counts = {seriousness: sum(level(shown) == seriousness for shown in services) for seriousness in NAGIOS}
+    words = {BAD: "need you" if counts[BAD] != 1 else "needs you", ATTENTION: "to look at", GOOD: "well"}
+    return ", ".join(paint(f"{counts[kind]} {words[kind]}", kind) for kind in (BAD, ATTENTION, GOOD) if counts[kind])

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import socketserver
 import subprocess
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from lbctl.cli.client import Client
+from lbctl.cli.journal import followed
+from lbctl.cli.options import Globals
 from lbctl.model.decision import Step
 from tests.api.fake import AT
 from tests.cli.conftest import Terminal
@@ -73,3 +82,53 @@ def test_following_prints_what_comes(terminal: Terminal) -> None:
         assert json.loads(process.stdout.readline())["kind"] == "release"
         process.send_signal(2)
         assert process.wait(20) == 0
+
+
+class Streamer:
+    """A stream that ends after each line, as a controller that restarts does; `asked` is what was asked to be resumed after."""
+
+    def __init__(self, path: Path) -> None:
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                after = self.headers["Last-Event-ID"]
+                outer.asked.append(after)
+                line = {"seq": int(after) + 1, "text": "x"}
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(f"id: {line['seq']}\ndata: {json.dumps(line)}\n\n".encode())
+
+            def address_string(self) -> str:
+                return "unix"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = socketserver.UnixStreamServer(str(path), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def end(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def test_following_goes_on_after_a_restart_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines that were written meanwhile are not lost, and the outage is told once."""
+    path = tmp_path / "s"
+    first = Streamer(path)
+    found = followed(Client(Globals(api=f"unix:{path}")), None, 7)
+    assert next(found)["seq"] == 8
+    first.end()
+    path.unlink()
+    streams: list[Streamer] = []
+    again = threading.Timer(0.5, lambda: streams.append(Streamer(path)))
+    again.start()
+    assert next(found)["seq"] == 9
+    again.join()
+    streams[0].end()
+    assert first.asked == ["7"] and streams[0].asked[0] == "8"
+    assert capsys.readouterr().err.count("waiting for it") == 1

@@ -102,7 +102,7 @@ def test_watch_repaints_until_it_is_interrupted(terminal: Terminal) -> None:
     words = [sys.executable, "-m", "lbctl.cli", "--api", f"unix:{terminal.socket}", "status", "--watch"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "SERVICE" in process.stdout.readline()
+        assert process.stdout.readline() == "2 well\n" and "SERVICE" in process.stdout.readline()
         terminal.controller.services["core"]["state"] = "stranded"
         deadline = time.monotonic() + 30
         while "stranded" not in process.stdout.readline():

@@ -1,0 +1,92 @@
+"""`status --watch`: the same words again and again, painted in place.
+
+* A controller that is away leaves the last picture standing, under the moment that it is of: old figures are never shown as new ones, and what was
+  known is not taken from whoever needs it now. It is asked again every second.
+* All services: the serious first, so that a small window shows what matters, and a count of the rest.
+* A terminal that obeys no cursor movements (`TERM=dumb`, a pipe) gets one picture after another; a dumb terminal only when something has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from lbctl.cli.client import Client
+from lbctl.cli.failure import Failure
+from lbctl.cli.show import BAD, QUIET, clean, clock, paint
+from lbctl.cli.terminal import fitted, laid, obeys
+from lbctl.clock import SystemClock
+
+REFRESH_S = 1.0
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+
+Look = Callable[[], tuple[list[str], Any]]
+"""Asks the controller: the lines to show, and what of them is worth a new picture (no ages)."""
+
+
+@dataclass
+class Picture:
+    """What was shown last, and the controller's time of it."""
+
+    client: Client
+    look: Look
+    lines: list[str] = field(default_factory=list)
+    worth: Any = None
+    at: float = 0.0
+    problem: str = ""
+
+    def renew(self) -> None:
+        """Asks once. Raises `Failure` for anything but a controller that is away for a while."""
+        try:
+            self.lines, self.worth = self.look()
+            self.at, self.problem = self.client.now, ""
+        except Failure as failure:
+            if failure.exit_code != 1:
+                raise
+            self.client.close()
+            self.problem = clean(failure.message)
+
+    @property
+    def head(self) -> str:
+        """Whether this is now."""
+        if not self.problem:
+            return paint(f"lbctl status, live at {clock(self.at, seconds=True)}; Ctrl-C ends it", QUIET)
+        stale = f"stale since {clock(self.at, seconds=True)}, what is below is as of then: " if self.at else ""
+        return paint(f"X {stale}{self.problem}", BAD)
+
+
+def watch(client: Client, look: Look) -> None:
+    """Until Ctrl-C."""
+    picture, wall = Picture(client, look), SystemClock()
+    paint_in_place = obeys()
+    if paint_in_place:
+        sys.stdout.write(_ENTER)
+    told: Any = None
+    try:
+        while True:
+            picture.renew()
+            if paint_in_place:
+                _paint([picture.head, *picture.lines])
+            elif not sys.stdout.isatty() or told != (picture.worth, picture.problem):
+                click.echo("\n".join([*([picture.head] if picture.problem or sys.stdout.isatty() else []), *laid(picture.lines)]) + "\n")
+            told = (picture.worth, picture.problem)
+            asyncio.run(wall.sleep(REFRESH_S))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if paint_in_place:
+            sys.stdout.write(_LEAVE)
+            sys.stdout.flush()
+
+
+def _paint(lines: Sequence[str]) -> None:
+    """Over what stands there, line by line, so that nothing flickers."""
+    rows = os.get_terminal_size(sys.stdout.fileno()).lines
+    sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in fitted(laid(lines), max(rows - 1, 1))) + "\x1b[J")
+    sys.stdout.flush()
