@@ -98,7 +98,8 @@ class Zone(Model):
 
 
 def _rate_limit(value: Any) -> Any:
-    return 0 if value == "off" else value
+    # Tools that write YAML 1.1 (Ansible, PyYAML) turn the word `off` into `false`.
+    return 0 if value in ("off", "false") else value
 
 
 class Authoritative(Model):

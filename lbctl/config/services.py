@@ -184,6 +184,11 @@ class OnFailover(Model):
     """`wait` for the Core's own promotion, or `drive` it over SSH."""
 
 
+def _automation(value: Any) -> Any:
+    # Tools that write YAML 1.1 (Ansible, PyYAML) turn the word `on` into `true`. There is no `off` that they could mean by `false`.
+    return "on" if value == "true" else value
+
+
 class Service(Rules):
     """What clients reach by one name or address."""
 
@@ -193,7 +198,7 @@ class Service(Rules):
     """Pool: where fewer are healthy, those that answered last fill up to this share; the answer is never empty."""
     monitor: Annotated[Monitor, BeforeValidator(_monitor, json_schema_input_type=Literal["core"] | Monitor)] = Monitor(core=CoreMonitor())
     """`core`, or a monitor of its own."""
-    automation: Literal["on", "observe"] = "on"
+    automation: Annotated[Literal["on", "observe"], BeforeValidator(_automation, json_schema_input_type=Literal["on", "observe"])] = "on"
     """`observe`: decide and record, move nothing."""
     on_self_promoted: Literal["hold", "ask", "adopt"] = "ask"
     """What a promotion that lbctl did not decide does (the promotion race)."""

@@ -72,6 +72,16 @@ def test_the_reference_is_valid_as_it_stands() -> None:
     assert (core.maintenance_max_s, core.approval_expires_s, core.rearm_rounds) == (28800, 1800, 3)
 
 
+def test_a_tool_that_writes_on_and_off_as_booleans_says_the_same(tmp_path: Path) -> None:
+    """YAML 1.1 reads the words as true and false; who loads the reference with it and writes it again has the same configuration."""
+    text = REFERENCE.read_text(encoding="utf-8").replace("automation: on", "automation: true").replace("rate_limit: 200", "rate_limit: false")
+    config = built(tmp_path, text)
+    assert config.authoritative is not None and config.authoritative.rate_limit == 0
+    assert not config.services["core"].settings.observe
+    with pytest.raises(ConfigError, match="expected on or observe"):
+        built(tmp_path, text.replace("automation: true", "automation: false"))
+
+
 def test_every_commented_key_works_too(tmp_path: Path) -> None:
     config = built(tmp_path, live(tmp_path))
     core = config.services["core"]
