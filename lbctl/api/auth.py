@@ -118,7 +118,7 @@ def require(principal: Principal, role: Role) -> None:
         return
     if principal is LOCAL_READER:
         raise _nobody("writing needs a token: Authorization: Bearer …")
-    raise Refusal(403, f"{principal.by} is a {principal.role.name.lower()}; this needs {role.name.lower()}")
+    raise Refusal(403, f"{principal.by} has the role {principal.role.name.lower()}; this needs {role.name.lower()}")
 
 
 def _nobody(detail: str) -> Refusal:

@@ -146,20 +146,24 @@ class Client:
     def _connect(self) -> http.client.HTTPConnection:
         if self.address.startswith("unix:"):
             return _UnixConnection(self.address[5:])
-        parts = urllib.parse.urlsplit(self.address)
-        if parts.scheme == "http" and parts.hostname:
-            return http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
-        if parts.scheme != "https" or not parts.hostname:
+        try:
+            parts = urllib.parse.urlsplit(self.address)
+            scheme, host, port = parts.scheme, parts.hostname, parts.port
+        except ValueError:  # a port that is no number, or too great a one; a bracket that is not closed
+            scheme, host, port = "", None, None
+        if scheme not in ("http", "https") or not host:
             raise Failure(2, f"--api takes unix:PATH, https://HOST:PORT or http://HOST:PORT, not {self.address!r}")
+        if scheme == "http":
+            return http.client.HTTPConnection(host, port or 80, timeout=TIMEOUT_S)
         import ssl
 
         context = ssl.create_default_context(cafile=os.environ.get("LBCTL_CA_FILE"))
-        return http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=TIMEOUT_S, context=context)
+        return http.client.HTTPSConnection(host, port or 443, timeout=TIMEOUT_S, context=context)
 
     def _token(self) -> dict[str, str]:
         if self.address.startswith("unix:"):
             return {}
-        token = os.environ.get("LBCTL_TOKEN", "")
+        token = os.environ.get("LBCTL_TOKEN", "").strip()
         file = os.environ.get("LBCTL_TOKEN_FILE")
         if not token and file:
             try:
@@ -167,6 +171,8 @@ class Client:
                     token = opened.read().strip()
             except OSError as error:
                 raise Failure(2, f"$LBCTL_TOKEN_FILE: {error.strerror}: {file}") from None
+        if not all("!" <= letter <= "~" for letter in token):
+            raise Failure(2, "the token is not one word of plain letters (what `lbctl token create` printed as its first line)")
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     def _check(self, response: http.client.HTTPResponse, raw: bytes) -> None:

@@ -71,8 +71,10 @@ def create(options: Globals, name: str, role: str, length: str | None, file: Pat
     made, text = tokens.create(name, Role[role.upper()], now=SystemClock().now(), lifetime_s=lifetime)
     found.tokens.append(made)
     _save(path, found)
-    emit(options, {"id": made.id, "name": name, "role": role, "token": text}, [
-        text, f"token {made.id} for {name} ({role}); it is shown once: keep it, and send it as `Authorization: Bearer …` or in $LBCTL_TOKEN"])
+    emit(options, {"id": made.id, "name": name, "role": role, "token": text}, [text])
+    # Beside the output, so that LBCTL_TOKEN=$(lbctl token create …) takes the token and nothing else.
+    click.echo(f"token {made.id} for {name} ({role}); it is shown once: keep it, and send it as `Authorization: Bearer …` or in $LBCTL_TOKEN",
+               err=True)
 
 
 @token.command("list")

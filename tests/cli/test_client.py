@@ -61,7 +61,14 @@ def test_a_viewer_is_not_an_operator(terminal: Terminal) -> None:
     assert terminal.type("--api", terminal.url, "hold", "core", "--reason", "x", env={"LBCTL_TOKEN_FILE": str(file)}).exit_code == 8
 
 
-@pytest.mark.parametrize("api", ["ftp://x", "lb.example.com", "https://"])
+@pytest.mark.parametrize("token", ["lbctl_one\ntwo", "lbctl_one two", "lbctl_ö"])
+def test_a_token_that_cannot_be_sent_is_a_usage_error_and_stays_secret(terminal: Terminal, token: str) -> None:
+    """H54: a line end in the variable is no traceback with the secret in it."""
+    result = terminal.type("--api", terminal.url, "status", env={"LBCTL_TOKEN": token})
+    assert result.exit_code == 2 and "one word" in result.stderr and "lbctl_" not in result.output
+
+
+@pytest.mark.parametrize("api", ["ftp://x", "lb.example.com", "https://", "http://127.0.0.1:99999", "https://[::1", "http://127.0.0.1:x"])
 def test_a_place_that_is_none_is_a_usage_error(terminal: Terminal, api: str) -> None:
     assert terminal.type("--api", api, "status").exit_code == 2
 

@@ -25,6 +25,11 @@ def test_a_token_is_shown_once_and_never_again(terminal: Terminal, config: str) 
     assert text.split("_", 2)[2] not in (Path(config).parent / "t.yaml").read_text()
 
 
+def test_what_a_shell_takes_from_create_is_the_token_alone(terminal: Terminal, config: str) -> None:
+    made = terminal.type("-c", config, "token", "create", "ci", "--role", "viewer")
+    assert made.stdout.strip() == made.stdout.split()[0] and "shown once" in made.stderr
+
+
 def test_a_revoked_token_is_gone(terminal: Terminal, config: str) -> None:
     ident = terminal.json("-c", config, "token", "create", "bob", "--role", "viewer")["id"]
     assert terminal.type("-c", config, "token", "revoke", "feedbeef").exit_code == 2
@@ -40,3 +45,12 @@ def test_without_a_file_it_says_what_to_set(terminal: Terminal, tmp_path: Path) 
 
 def test_a_role_that_is_none_is_a_usage_error(terminal: Terminal, config: str) -> None:
     assert terminal.type("-c", config, "token", "create", "x", "--role", "king").exit_code == 2
+
+
+@pytest.mark.parametrize(("folder", "made"), [(0o750, 0o640), (0o755, 0o600), (0o700, 0o600), (0o770, 0o600)], ids=oct)
+def test_the_services_group_may_read_what_root_makes_in_its_directory(terminal: Terminal, config: str, folder: int, made: int) -> None:
+    """/etc/lbctl is 0750: the service runs as lbctl and has to read the tokens that root made."""
+    place = Path(config).parent
+    place.chmod(folder)
+    terminal.type("-c", config, "token", "create", "alice", "--role", "viewer")
+    assert (place / "t.yaml").stat().st_mode & 0o777 == made and (place / "t.yaml").stat().st_gid == place.stat().st_gid
