@@ -14,6 +14,7 @@ certificates:                      # client certificates by common name
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -118,7 +119,7 @@ def load(path: Path) -> Tokens:
 
 
 def save(path: Path, tokens: Tokens) -> None:
-    """Replaces the file in one step, keeping its owner and mode (0600 for a new one)."""
+    """Replaces the file in one step, keeping its owner and mode; a new one is 0600, or 0640 in a directory for its group alone."""
     text = yaml.safe_dump(tokens.model_dump(mode="json", exclude_none=True), sort_keys=False)
     before = path.stat() if path.exists() else None
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
@@ -129,6 +130,11 @@ def save(path: Path, tokens: Tokens) -> None:
         if before is not None:
             os.fchmod(file.fileno(), before.st_mode & 0o777)
             os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        elif (folder := path.parent.stat()).st_mode & 0o057 == 0o050:
+            # /etc/lbctl belongs to root and opens to the service's group alone: what root makes there, the service must be able to read.
+            with contextlib.suppress(PermissionError):
+                os.fchown(file.fileno(), -1, folder.st_gid)
+                os.fchmod(file.fileno(), 0o640)
     Path(temporary).replace(path)
 
 

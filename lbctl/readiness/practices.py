@@ -45,8 +45,10 @@ def _takes_over(audit: Audit) -> Found:
 def _roles(audit: Audit) -> Found:
     case = audit.case
     wrong = [f"{name} does not say Mode: Standby" for name in case.others() if not case.standby(name)]
+    if not case.active:
+        return no("no active member is known")
     if case.modes and not case.primary(case.active):
-        wrong.append(f"{case.active or 'the active'} does not say Mode: Primary")
+        wrong.append(f"{case.active} does not say Mode: Primary")
     if case.active != case.saved.primary:
         wrong.append(f"{case.active} has the traffic in the place of {case.saved.primary}")
     return judged(wrong, "modes and roles are as configured")

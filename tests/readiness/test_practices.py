@@ -13,6 +13,7 @@ from lbctl.clock import SystemClock
 from lbctl.drive import Hand
 from lbctl.model.events import SyncSeen
 from lbctl.model.looks import Reason
+from lbctl.model.state import Saved
 from lbctl.readiness.facts import Audit, CoreFacts
 from lbctl.readiness.gather import gather
 from lbctl.readiness.practices import CORE_ONLY, PRACTICES, audit_rows
@@ -151,3 +152,10 @@ async def test_real_cores_are_asked_over_ssh(tmp_path: Path) -> None:
     assert rows["same-resources"]["holds"] == "yes" and rows["interval-an-hour"]["holds"] == "yes"
 
 
+
+
+def test_a_service_without_an_active_member_is_audited_all_the_same() -> None:
+    """At the start, and after a lost memory: the rows that rest on it say no, none falls."""
+    settings = pair(CAREFUL)
+    told = {row["practice"]: row for row in audit_rows(Audit(Stage(settings, saved=Saved(settings.name)).case, {}, notified=1))}
+    assert told["modes-as-expected"]["holds"] == "no" and "no active member" in told["modes-as-expected"]["evidence"]
