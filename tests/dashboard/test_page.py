@@ -51,7 +51,7 @@ expect.set_options(timeout=20_000)
         ("partial", ["Partial", "The ledger below names the place", "BADKEY"]),
         ("uninitialised", ["nobody that lbctl knows of", "showed nothing at the start", "lbctl adopt core --member MEMBER --reason …"]),
         ("draining", ["Drain: traffic moves to core-b in", "asked for by alice", "Caches may hold the old answer"]),
-        ("running", ["resume on the Cores", "under way: demote", "done: last-sync", "Success, 512 rows", "to come: promote", "wait for its end"]),
+        ("running", ["resume on the Cores", "under way: demote", "done: last-sync", "Success, 512 rows", "to come: promote", "Wait for its end"]),
         ("pool", ["Clients are sent to sentry-a, sentry-b", "If a member failed now", "shows 2 members"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -220,6 +220,17 @@ async def test_readiness_is_read_anew_when_traffic_has_moved(browser: Browser, a
         async with page.expect_request(lambda request: request.url.endswith("/readiness")):
             api.put("failed-over")
             api.happen("moved", "failover: traffic of core moves from core-a to core-b")
+
+
+async def test_what_helps_against_a_failure_is_not_advised_half_way_through_an_exchange_of_roles(browser: Browser, api: Stage) -> None:
+    """For a moment a driven return looks like the promotion race; `failover` would tear the Cores apart then."""
+    api.put("stranded", "race")
+    api.put("stranded", "turning", run=shown.running()["run"])
+    async with tab(browser, f"{api.url}/#/service/race") as page:
+        await expect(page.locator(".part.next")).to_contain_text("lbctl failover race --to core-b")
+        await page.click(".row[data-key=turning]")
+        await expect(page.locator(".part.next")).to_contain_text("that is no failure. Wait for its end")
+        await expect(page.locator(".part.next")).not_to_contain_text("lbctl failover")
 
 
 async def test_the_gate_s_hints_can_be_typed_and_long_times_are_not_counted_in_seconds(browser: Browser, api: Stage) -> None:

@@ -16,6 +16,17 @@ export function words(name, columns, minutes) {
   return `${name}, last ${minutes} minutes: ${took}${failed ? `${failed} failed (${why})` : "none failed"} of ${good + failed} looks`;
 }
 
+const LEAST = 15;
+
+// Without the cells from before anybody looked: a controller that was started five minutes ago has five minutes to show.
+export function trimmed(looks) {
+  const rows = Object.values(looks?.members || {}).flatMap((pages) => Object.values(pages));
+  if (!rows.length) return looks;
+  const from = Math.min(...rows.map((row) => { const first = row.good.findIndex((count) => count !== null); return first < 0 ? row.good.length : first; }), rows[0].good.length - LEAST);
+  for (const row of rows) for (const name of Object.keys(row)) row[name] = row[name].slice(from);
+  return looks;
+}
+
 export const slowest = (columns) => Math.max(0, ...columns.slowest_s.filter(Boolean)) || null;
 
 // `calm`: failures are expected of this page and drawn quietly. `moved`: where in the picture traffic has moved, 0 to 1, else null.

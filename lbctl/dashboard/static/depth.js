@@ -161,17 +161,19 @@ function readiness(shown, more) {
   const rows = report?.practices;
   if (!rows?.length) return null;
   const order = (row) => (HOLDS[row.holds] || HOLDS.unknown)[1] * 2 - (row.urgent && row.holds === "no" ? 1 : 0);
-  const open = rows.filter((row) => row.holds !== "yes").sort((a, b) => order(a) - order(b)), kept = rows.filter((row) => row.holds === "yes");
+  const open = rows.filter((row) => row.holds === "no").sort((a, b) => order(a) - order(b)), kept = rows.filter((row) => row.holds === "yes");
+  const unknown = rows.filter((row) => row.holds !== "yes" && row.holds !== "no"), whys = new Set(unknown.map((row) => row.evidence));
   const list = (some) => h("ul", { class: "rules" }, some.map((row) => {
     const [sign, , word] = HOLDS[row.holds] || HOLDS.unknown;
     return h("li", { "data-key": row.practice, class: row.holds === "yes" ? "holds" : "fails", title: row.text || "" },
       icon(sign === "warn" && row.urgent ? "bad" : sign), h("span", { class: "offscreen" }, `${word}: `), h("b", {}, row.practice), h("span", { class: "evidence" }, rich(row.evidence || "")),
-      row.advice ? h("span", { class: "opens" }, rich(row.advice)) : null);
+      row.advice ? h("span", { class: "opens" }, rich(row.advice.replaceAll("SERVICE", shown.name))) : null);
   }));
   return section("Readiness", "readiness",
     h("p", {}, icon(report.ready ? "ok" : "warn"), h("span", {}, shown.kind === "pool" ? "" : report.ready ? "The standby would take over now; " : "The standby would not take over now; ", `${report.kept} of ${report.of} best practices are kept`),
       more.auditedAt ? h("span", { class: "dim" }, ` · read ${span((Date.now() - more.auditedAt) / 1000)} ago`) : null),
     open.length ? list(open) : null,
+    unknown.length ? h("details", { "data-key": "unknown", open: unknown.length < 4 }, h("summary", {}, `${unknown.length} not known`, whys.size === 1 && unknown.length > 1 ? `: ${[...whys][0]}` : ""), list(unknown)) : null,
     kept.length ? h("details", { "data-key": "kept" }, h("summary", {}, `${kept.length} kept`), list(kept)) : null);
 }
 

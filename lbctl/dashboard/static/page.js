@@ -1,6 +1,7 @@
 // The loop of the page: read, show, follow the journal, read again. What cannot be read is said at once; old figures are never shown as new ones.
 import { follow, now, Problem, read, service, token } from "./api.js";
 import { askToken, close, keepUp, keys, open } from "./actions.js";
+import { trimmed } from "./chart.js";
 import { depth } from "./depth.js";
 import { h, show } from "./dom.js";
 import { glance, ordered, summary, tone } from "./glance.js";
@@ -73,7 +74,7 @@ async function readOne(name) {
   if (!current()) return;
   const own = more(name), shown = current();
   own.explain = await quietly(service(name, "/explain"));
-  if (due(own, "looks", shown.members.length > 20 ? MANY_LOOKS_MS : LOOKS_MS)) own.looks = (await quietly(service(name, "/looks"))) || own.looks;
+  if (due(own, "looks", shown.members.length > 20 ? MANY_LOOKS_MS : LOOKS_MS)) own.looks = trimmed(await quietly(service(name, "/looks"))) || own.looks;
   // both of these ask the Cores themselves: rarely, beside everything else, and at once where what they were read of has changed
   const about = `${shown.epoch} ${shown.state}`;
   if (own.auditedAt && (own.audited !== about || Date.now() - own.auditedAt > AUDIT_MS)) audit(name);

@@ -30,14 +30,14 @@ export function verdict(member) {
 export const page = (monitor) => VERDICTS[monitor.verdict] || ["idle", monitor.verdict];
 
 const MOVES = new Set(["moved", "pool-changed", "gap", "drain-begun", "drain-ended", "drained", "run-opened", "run-step", "run-closed", "run-goes-on", "would-failover", "verified", "cancelled", "adopted", "adopting", "promoted", "converged", "roles-swapped", "uninitialised"]);
-const QUIET = new Set(["look", "family-look", "applied", "read-back", "ttl-lowered", "applied-again", "saved", "started", "clock-stepped"]);
+const QUIET = new Set(["look", "way-look", "applied", "read-back", "ttl-lowered", "applied-again", "saved", "started", "clock-stepped"]);
 
 // [tone, group] of a journal line; groups are what the timeline filters by.
 export function line(step) {
   const data = step.data || {};
   if (step.kind === "command") return [data.code === 0 || data.code === 6 ? "info" : "warn", "people"];
   if (MOVES.has(step.kind)) return [data.page ? "bad" : "info", "moves"];
-  if (step.kind === "look" || step.kind === "family-look") return [["failed", "unknown"].includes(data.verdict) ? "bad" : "ok", "looks"];
+  if (step.kind === "look" || step.kind === "way-look") return [["failed", "unknown"].includes(data.verdict) ? "bad" : "ok", "looks"];
   if (QUIET.has(step.kind)) return ["idle", "looks"];
   if (step.kind.endsWith("-over") && !(step.kind in STATES)) return ["ok", "alerts"];
   if (/^[A-Z]/.test(step.kind)) return [data.page ? "bad" : "warn", "alerts"];
@@ -57,6 +57,8 @@ const ON_ALERT = {
   UpgradeUnfinished: (name) => ["Only the last step of the upgrade is missing:", `lbctl upgrade ${name} next`],
   PoolShort: (name, member) => [`${member} is down and still gets clients, because too few others are up. Look at it:`, `lbctl probe ${name}/${member}`],
   MemberDown: (name, member) => [`${member} is down; the others serve. Look at it:`, `lbctl probe ${name}/${member}`],
+  ClientPathDown: (name, member) => [`${member} is well, and its clients do not reach it: look at the gateway or proxy before it. See both paths:`, `lbctl probe ${name}/${member}`],
+  PathsDisagree: (name, member) => [`Directly and by the clients' path ${member} looks different. See both:`, `lbctl probe ${name}/${member}`],
   WrongServer: (name, member) => [`Looks at ${member} are answered by another member; nothing moves meanwhile. Compare certificate and address:`, `lbctl probe ${name}/${member}`],
   FamilyWithheld: (name, member) => [`One address family of ${member} does not answer; its clients are sent over the other. See which:`, `lbctl probe ${name}/${member}`],
   StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
@@ -67,6 +69,9 @@ const ON_ALERT = {
 export function advice(shown, explained) {
   const name = shown.name;
   const says = [];
+  // half-way through an exchange of roles nobody serves for a moment: what helps against a failure would do harm now
+  if (shown.run && !shown.run.failed && shown.run.kind !== "upgrade" && shown.run.kind !== "promote")
+    return [{ text: `A ${shown.run.kind} is under way on the Cores, and for a moment none of them serves: that is no failure. Wait for its end; it takes the steps above by itself.`, ...COMMAND(`lbctl status ${name} --watch`) }];
   const primaryElsewhere = shown.members.find((member) => !member.active && Object.values(member.monitors).some((page) => page.verdict === "primary"));
   const text = {
     stranded: ["Make sure that the old active member takes no writes. Then:", `lbctl failover ${name} --to ${primaryElsewhere?.name || "MEMBER"} --reason …`],
@@ -88,8 +93,7 @@ export function advice(shown, explained) {
     const told = ON_ALERT[alert.kind]?.(name, alert.member, shown.active);
     if (told) says.push({ text: told[0], ...COMMAND(told[1] || "") });
   }
-  if (shown.run && !shown.run.failed && shown.run.kind !== "upgrade") says.push({ text: `The ${shown.run.kind} is under way on the Cores: wait for its end, it takes the steps above by itself.`, ...COMMAND(`lbctl status ${name} --watch`) });
-  else if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
+  if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
   return says;
 }
 
