@@ -52,6 +52,8 @@ def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float 
     driven = "run" in answer["evidence"] or "drain" in answer["evidence"]
     end = clock.now() + ((RUN_S if driven else SEEN_S) if wait_s is None else wait_s)
     shown, told = answer["service"], ""
+    if driven:
+        click.echo(f"  {clean(answer['message'])}", err=True)  # a gap is announced before it comes (SEMANTICS section 8)
     try:
         while not _ended(shown) and clock.now() < end:
             asyncio.run(clock.sleep(POLL_S))
@@ -59,7 +61,18 @@ def settled(client: Client, service: str, answer: dict[str, Any], wait_s: float 
             told = _progress(shown, told)
     except KeyboardInterrupt:
         click.echo("lbctl: not waiting any longer; the command goes on", err=True)
-    return {**answer, "service": shown, **_outcome(shown, answer["message"], before if driven else None)}
+    outcome = _outcome(shown, answer["message"], before if driven else None)
+    if driven and outcome["code"] == OK and shown is not None:
+        gap = _gap(client, service, int((answer["service"] or shown)["revision"]))
+        outcome["message"] = f"traffic of {service} is on {shown['active']}, seen everywhere{gap}"
+    return {**answer, "service": shown, **outcome}
+
+
+def _gap(client: Client, service: str, revision: int) -> str:
+    """How long clients were refused, as the journal has it of this run; empty where they were not."""
+    lines = client.get("events", service=service, newest="true", limit=50)["events"]
+    told = [line["text"].partition(": ")[2] for line in lines if line["kind"] == "gap" and line["revision"] >= revision]
+    return f"; {told[-1]}" if told else ""
 
 
 def _ended(shown: Mapping[str, Any] | None) -> bool:

@@ -8,7 +8,8 @@ import pytest
 
 from lbctl.model import commands
 from lbctl.model.commands import Code, Reply
-from tests.api.fake import service
+from lbctl.model.decision import Step
+from tests.api.fake import AT, service
 from tests.cli.conftest import Terminal
 
 TYPED: list[tuple[str, type[commands.Command], dict[str, Any]]] = [
@@ -150,6 +151,17 @@ def test_a_driven_run_ends_by_what_it_did(terminal: Terminal, after: dict[str, A
     terminal.controller.after = {"core": service("core", **after)}
     result = terminal.type("switchover", "core", "--drive", "--wait", "0.5")
     assert result.exit_code == code and words in result.stdout
+
+
+def test_the_gap_of_a_driven_run_is_announced_before_and_reported_after(terminal: Terminal) -> None:
+    """SEMANTICS section 8."""
+    gap = Step(AT, "core", "gap", "switchover: clients were refused for 1.5 s", "root", 8, 42, {"seconds": 1.5}, 1)
+    terminal.controller.journal.append(gap)
+    terminal.controller.replies = [Reply(Code.ACCEPTED, "clients are refused while the Cores change roles", evidence={"run": "core-4"})]
+    terminal.controller.after = {"core": service("core", active="core-b", run=None)}
+    result = terminal.type("switchover", "core", "--drive")
+    assert "clients are refused while" in result.stderr
+    assert result.stdout == "done: traffic of core is on core-b, seen everywhere; clients were refused for 1.5 s\n"
 
 
 def test_several_services_are_checked_before_any_is_told(terminal: Terminal) -> None:
