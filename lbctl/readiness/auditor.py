@@ -62,7 +62,8 @@ class Auditor:
         while True:
             heart.beat()
             now = self._clock.now()
-            for name in sorted({service for service, _ in self._hands()}):
+            taken_up = {case.settings.name for case in self._controller.cases()}  # at the start the controller still reads its memory
+            for name in sorted({service for service, _ in self._hands()} & taken_up):
                 if now - self.last.get(name, (0.0, []))[0] >= EVERY_S:
                     await self.rows(name)
                     heart.beat()
