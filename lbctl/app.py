@@ -18,6 +18,7 @@ import importlib.util
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from lbctl.dns import figures
 from lbctl.dns.server import Server
 from lbctl.errors import ConfigError, LbctlError
 from lbctl.freshness import Watch
-from lbctl.metrics import Metrics, read_back
+from lbctl.metrics import Metrics, held, read_back
 from lbctl.model.commands import Code, Reply
 from lbctl.model.decision import Step
 from lbctl.model.looks import ProbeResult
@@ -55,7 +56,7 @@ from lbctl.upgrade.run import Upgrades
 ROUND_S = 20.0
 """How long READY waits for the first round of looks."""
 log = structlog.get_logger()
-_QUIET = frozenset({"look", "family-look", "applied", "read-back", "saved"})
+_QUIET = frozenset({"look", "way-look", "applied", "read-back", "saved"})
 """Steps that stand in the journal and need not be in the log."""
 
 
@@ -113,7 +114,8 @@ class App:
 
     def _face(self, config: Config) -> ApiServer:
         """Page, API and metrics, over whoever is the controller."""
-        rows = (self.resolvers.rows, lambda: read_back(self.controller.places()), lambda: figures.rows(self.dns) if self.dns is not None else ())
+        rows = (self.resolvers.rows, lambda: read_back(self.controller.places()), lambda: held(self.controller.hosts()),
+                lambda: figures.rows(self.dns) if self.dns is not None else ())
         self.metrics = Metrics(self.controller, self.clock, lambda: self.config_ok, self.notices, self.auditor.kept, rows)
         faces = application.build(World(self.controller, self.clock, self), config.api, self.metrics.render)
         dashboard.register(faces.web)
@@ -334,10 +336,15 @@ class App:
                 self._watch(name)
         self.controller.watch_with(self.monitor, self._watch_canaries(new))
 
+    def _happened(self, service: str, kind: str, text: str) -> None:
+        """What an actuator tells between two readings: a line of the journal, and a notice where `words` has a row for it."""
+        if service in self.controller.names:
+            self.controller.note(service, kind, text)
+
     def _charge(self, config: Config, name: str, made: dict[tuple[str, str], Actuator]) -> Charge:
         """A service with its actuators; one whose settings did not change is the same object as before, so that it goes on undisturbed."""
         built, before = config.services[name], self.config.services.get(name)
-        around = Surroundings(self.clock, self.dns, config.controller.state)
+        around = Surroundings(self.clock, self.dns, config.controller.state, partial(self._happened, name))
         for one in built.actuators:
             kept = self._made.get((name, one.id)) if before is not None and one in before.actuators else None
             made[name, one.id] = kept or wiring.actuator_of(one, around)

@@ -19,10 +19,11 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
 from lbctl import __version__
-from lbctl.actuators.base import Place
+from lbctl.actuators.base import Host, Place
 from lbctl.clock import Clock
 from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
 from lbctl.model.looks import ProbeResult, Reason, Verdict
+from lbctl.net import EVENTS
 from lbctl.notifiers.queue import OUTCOMES
 from lbctl.policy import gate
 from lbctl.policy.case import Case
@@ -40,6 +41,7 @@ ALERTS = (
     "TrafficOnUnpromoted", "OldPrimaryReturned", "RunFailed", "NoEligibleStandby", "Rogue", "StandbyDown", "UnknownMode", "SelfPromotedNotAdopted",
     "RolesSwappedOutside", "MemberDown", "PoolShort", "FollowNotPossible", "ApprovalPending", "MaintenanceEnding", "NotArmed", "HeldLong",
     "MassMoveHeld", "NotSaved", "UpgradeUnfinished", "FamilyWithheld", "WrongServer",
+    "ClientPathDown", "PathsDisagree",
 )
 """The words of `policy.conditions.alerts`."""
 
@@ -66,6 +68,9 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "lbctl_replica_staleness_seconds": (GAUGE, "Age of the member's last sync; NaN where not known."),
     "lbctl_readiness": (GAUGE, "1 for a best practice that is kept, 0 for one that is not, NaN where nobody can tell; where a drive is configured."),
     "lbctl_actuator_epoch": (GAUGE, "Epoch wanted, applied and verified."),
+    "lbctl_vip_holds": (GAUGE, "1 for the host that has the virtual address, when it was last heard of."),
+    "lbctl_vip_host_ready": (GAUGE, "1 for a host that has the virtual address or could have it at once; NaN before it was asked."),
+    "lbctl_vip_events_total": (COUNTER, "What happened to the virtual address on a host: announced, removed by somebody, claimed by another."),
     "lbctl_actuator_serial_lag": (GAUGE, "By how many versions a name server is behind the one that is written, when it was last read back."),
     "lbctl_actuator_signed_until_timestamp_seconds": (GAUGE, "When the first signature of the answer expires there; only where it is signed."),
     "lbctl_actuator_errors_total": (COUNTER, "Attempts of an actuator that failed, by reason."),
@@ -151,6 +156,16 @@ def read_back(places: Iterable[tuple[str, str, Place]]) -> Iterator[tuple[str, M
             yield "lbctl_actuator_serial_lag", pairs, place.behind
         if place.signed_until is not None:
             yield "lbctl_actuator_signed_until_timestamp_seconds", pairs, place.signed_until
+
+
+def held(hosts: Iterable[tuple[str, str, Host]]) -> Iterator[tuple[str, Mapping[str, str], float]]:
+    """Rows of the hosts that may hold a virtual address (service, actuator, host), as they were last heard of (H45, H46, H47)."""
+    for service, actuator, host in hosts:
+        pairs = {"service": service, "actuator": actuator, "host": host.name}
+        yield "lbctl_vip_holds", pairs, float(host.holds)
+        yield "lbctl_vip_host_ready", pairs, math.nan if host.ready is None else float(host.ready)
+        for event in EVENTS:
+            yield "lbctl_vip_events_total", {**pairs, "event": event.removeprefix("address-")}, host.tally.get(event, 0)
 
 
 class Metrics:
@@ -274,7 +289,7 @@ def _member(lines: Lines, case: Case, name: str, both: str) -> None:
     for page, look in looks.items():
         _page(lines, f'{both},monitor="{page}"', look)
     lines["lbctl_family_published"] += [
-        f'{both},family="ipv{family}"}} {int(f"{name}/{family}" not in case.saved.withheld)}' for family, _ in case.judged(name).families
+        f'{both},family="ipv{way}"}} {int(f"{name}/{way}" not in case.saved.withheld)}' for way, _ in case.judged(name).ways if way in "46"
     ]
     ends = next((look.not_after for look in looks.values() if look is not None and look.not_after is not None), 0)
     skew = next((look.skew_s for look in looks.values() if look is not None and look.skew_s is not None), math.nan)

@@ -35,7 +35,7 @@ from lbctl.model.settings import MemberSettings, ProbeSettings
 from lbctl.notifiers import NOTIFIERS, build
 from lbctl.notifiers.base import Notifier
 from lbctl.probes import PROBES
-from lbctl.probes.base import Probe, Target, target_at
+from lbctl.probes.base import CLIENT, Probe, Target, target_at
 from lbctl.probes.engine import Engine
 from lbctl.stores import JournalLimits, Store, open_store
 
@@ -168,12 +168,17 @@ def targets_of(service: BuiltService, pages: Iterable[str]) -> list[Target]:
 
 
 def _target(spot: ProbeTarget, member: MemberSettings, page: str) -> Target:
-    """The page, and where the member is looked at over each family, the same page over each (H22)."""
-    def at(connect: str | None, family: int | None = None) -> Target:
-        return target_at(spot.url, member=member.name, page=page, connect=connect, tls=spot.tls, timeout_s=member.probe.timeout_s,
+    """The page, and where the member is looked at over several ways, the same page over each (H5, H22)."""
+    def at(connect: str | None, family: int | None = None, way: str = "", url: str = spot.url) -> Target:
+        made = target_at(url, member=member.name, page=page, connect=connect, tls=spot.tls, timeout_s=member.probe.timeout_s,
                          connection=member.probe.connection, family=family)
+        return replace(made, way=way)
 
-    return replace(at(spot.connect), families=tuple(at(connect, family) for family, connect in spot.families), rule=member.probe.families)
+    ways = [at(connect, family, str(family)) for family, connect in spot.families]
+    if spot.path is not None:
+        url, connect = spot.path
+        ways = [*(ways or [at(spot.connect, way="direct")]), at(connect, way=CLIENT, url=url)]
+    return replace(at(spot.connect), ways=tuple(ways), rule=member.probe.families, alone=spot.path_alone)
 
 
 def canaries_of(canaries: Iterable[Canary], engine: Engine) -> list[tuple[str, Probe, list[Target]]]:

@@ -21,7 +21,7 @@ from lbctl.clock import SystemClock
 
 Event = Mapping[str, Any]
 
-ROUTINE = frozenset({"look", "family-look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped",
+ROUTINE = frozenset({"look", "way-look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped",
                      "resolver-converged"})
 """Kinds that `history` leaves out: they are the evidence, not the decision; stages are read from them."""
 

@@ -31,7 +31,7 @@ from lbctl.wiring import probe_of, targets_of
 def probe(options: Globals, what: str, connect: str | None, ca_file: str | None, insecure: bool, timeout_s: float) -> None:
     """One look at each page, verbose; 0 if every page that decides was good."""
     looks = asyncio.run(_look(options, what, connect, Tls(verify=not insecure, ca_file=ca_file), timeout_s))
-    emit(options, {"looks": [{**asdict(look), "family": target.family} for target, look in looks]}, _told(looks))
+    emit(options, {"looks": [{**asdict(look), "way": target.way} for target, look in looks]}, _told(looks))
     click.get_current_context().exit(OK if any(look.good for _, look in looks) else ERROR)
 
 
@@ -61,7 +61,7 @@ def _aims_of_member(options: Globals, what: str, engine: Engine) -> Iterable[tup
     if member not in built.settings.names:
         raise _unknown("member", member, built.settings.names)
     one = probe_of(built.monitor, engine)
-    return [(one, way) for target in targets_of(built, one.pages) if target.member == member for way in target.families or (target,)]
+    return [(one, way) for target in targets_of(built, one.pages) if target.member == member for way in target.ways or (target,)]
 
 
 def _config(options: Globals) -> Config:
@@ -81,6 +81,6 @@ def _unknown(kind: str, name: str, names: Iterable[str]) -> Failure:
 
 def _told(looks: Iterable[tuple[Target, ProbeResult]]) -> Iterable[str]:
     for target, look in looks:
-        first, *rest = describe(look, target.family)
+        first, *rest = describe(look, target.way)
         yield paint(clean(first), GOOD if look.good else BAD)
         yield from (clean(line) for line in rest)

@@ -132,5 +132,5 @@ def total_load(config: Config) -> Load:
     return budget.load(
         (member.probe, len(service.settings.monitor.pages), service.targets[member.name].url.startswith("https:"))
         for service in config.services.values() for member in service.settings.members
-        for _ in service.targets[member.name].families or (None,)
+        for _ in range(service.targets[member.name].looks)
     )

@@ -18,6 +18,8 @@ from lbctl.probes import PROBES
 from lbctl.probes.base import host_port, pin, url_parts
 
 Complaints = Iterator[Complaint]
+Reader = tuple[tuple[str, ...], str | None, Callable[[str], object]]
+"""Key, what stands there, and what must be able to read it."""
 
 
 def roles(context: Context, name: str, service: Service) -> Complaints:
@@ -80,8 +82,11 @@ def probing(context: Context, name: str, service: Service) -> Complaints:
 
 
 def _place(context: Context, path: tuple[str | int, ...], member: Member, service: Service) -> Complaints:
-    connects = [(("connect",), text, host_port) for text in member.connect]
-    readers = ((("url",), member.url, url_parts), *connects, (("tls", "pin_sha256"), member.tls.pin_sha256, pin))
+    connects: list[Reader] = [(("connect",), text, host_port) for text in member.connect]
+    path_url, path_connect = (member.client_path.url, member.client_path.connect) if member.client_path else (None, None)
+    connects += [(("client_path", "connect"), path_connect, host_port)]
+    pinned: Reader = (("tls", "pin_sha256"), member.tls.pin_sha256, pin)
+    readers: tuple[Reader, ...] = ((("url",), member.url, url_parts), (("client_path", "url"), path_url, url_parts), *connects, pinned)
     wrong = False
     for key, text, read in readers:
         try:

@@ -86,7 +86,7 @@ def _member(context: Context, service: Service, member: Member) -> MemberSetting
         role=Role(member.role),
         address=dict(member.address),
         probe=replace(probe_settings(*levels), families=families(member, *levels)),
-        place=" ".join((place.url, *member.connect)),
+        place=" ".join((place.url, *member.connect, *(text for text in place.path or () if text))),
         own_key=member.tls.own_key,
         syncs_from=member.syncs_from,
         manual_approval=member.approval == "manual",
@@ -103,7 +103,9 @@ def _target(context: Context, service: Service, member: Member) -> ProbeTarget:
     url = member.url or (f"tcp://{host}:{service.monitor.tcp.port}" if service.monitor.tcp else f"https://{host}")
     rule_ = families(member, context.file.defaults.probe, service.probe, member.probe)
     ways = family_ways(member, url) if rule_ != "one" else ()
-    return ProbeTarget(member.name, url, member.connect[0] if member.connect else None, _tls(context, member.tls), ways)
+    path = member.client_path
+    return ProbeTarget(member.name, url, member.connect[0] if member.connect else None, _tls(context, member.tls), ways,
+                       (path.url, path.connect) if path else None, bool(path and path.alone))
 
 
 def family_ways(member: Member, url: str) -> tuple[tuple[int, str | None], ...]:

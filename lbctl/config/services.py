@@ -33,6 +33,17 @@ class ClientTls(Model):
     """True: no other member has this one's key; a look that shows another member's key went to the wrong server and counts for nothing (H17)."""
 
 
+class ClientPath(Model):
+    """The same pages by the path that clients take, through their gateway or proxy (H5)."""
+
+    url: Annotated[str, Field(pattern=URL)]
+    """Where clients reach this member."""
+    connect: Text | None = None
+    """Connect to this address (and port), with the url's Host and SNI."""
+    alone: bool = False
+    """True: a failure over this path alone counts as the member's. Else the two must agree, and a disagreement is an alert and never a move."""
+
+
 class Freshness(Model):
     """How old the member's copy may be, and who tells (H1)."""
 
@@ -102,6 +113,8 @@ class Member(Model):
     """Where it is probed; default https://ADDRESS."""
     connect: Annotated[tuple[Text, ...], BeforeValidator(one_or_more, json_schema_input_type=str | list[str])] = ()
     """Probe this address (and port), with the url's Host and SNI; with `probe.families` one for each family."""
+    client_path: ClientPath | None = None
+    """Looked at as well: the path that clients take."""
     tls: Annotated[ClientTls, optional_block(ClientTls)] = ClientTls()
     """Certificates."""
     probe: Annotated[Probe, optional_block(Probe)] = Probe()

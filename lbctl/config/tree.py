@@ -94,6 +94,7 @@ class ProbeTarget:
     """Where one member is looked at, in the words of `probes.base.target_at`. `connect` wins over the resolved host of `url`.
 
     `families`: where it is looked at over IPv4 (4) and IPv6 (6), each with a `connect` of its own; empty where one look stands for all (H22).
+    `path`: url and `connect` of the same pages by the path that clients take (H5), `path_alone` whether its failure alone is the member's.
     """
 
     member: str
@@ -101,6 +102,13 @@ class ProbeTarget:
     connect: str | None = None
     tls: Tls = field(default_factory=Tls)
     families: tuple[tuple[int, str | None], ...] = ()
+    path: tuple[str, str | None] | None = None
+    path_alone: bool = False
+
+    @property
+    def looks(self) -> int:
+        """How many looks one look at a page of it takes."""
+        return max(1, len(self.families)) + (self.path is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from lbctl.controller.watched import NEVER, Flight, Guard, Page
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ProbeSettings
 from lbctl.probes.base import Probe, Target
-from lbctl.probes.families import aim
+from lbctl.probes.ways import aim
 
 Emit = Callable[[str, ProbeResult], None]
 
@@ -138,8 +138,8 @@ class Monitor:
         page = flight.page
         self._left(page, flight)
         limit = min(self._stall_limit_s, page.aim.target.timeout_s / 2)
-        if result.families:
-            result = replace(result, families=tuple((family, self._marked(part, limit)) for family, part in result.families))
+        if result.ways:
+            result = replace(result, ways=tuple((way, self._marked(part, limit)) for way, part in result.ways))
         result = self._marked(result, limit)
         page.remember(result)
         if page.overdue:

@@ -73,8 +73,8 @@ def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
     """A line where the page says something else than it did; `before` counts what it replaces."""
     sight = before.members[look.member].pages.get(look.page, NOTHING_SEEN) if look.member in before.members else NOTHING_SEEN
     last = sight.last
-    for family, part in look.families:
-        yield from _looked_over(sight.family(family), family, part)
+    for way, part in look.ways:
+        yield from _looked_over(sight.way(way), way, part)
     if last is not None and (last.verdict, last.reason) == (look.verdict, look.reason) and bool(look.void) == bool(sight.voided):
         return
     said = "void: " + look.void if look.void else look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
@@ -88,15 +88,18 @@ def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
     yield "look", f"{look.member} {look.page}: {said}{f': {look.detail}' if look.detail and not look.good else ''}", "", data
 
 
-def _looked_over(sight: PageSight | None, family: str, look: ProbeResult) -> Iterator[_Line]:
-    """A line where the page says something else over this address family than it did (H22)."""
+_WAYS = {"4": "over IPv4", "6": "over IPv6", "direct": "directly", "client": "by the clients' path"}
+
+
+def _looked_over(sight: PageSight | None, way: str, look: ProbeResult) -> Iterator[_Line]:
+    """A line where the page says something else over this address family or path than it did (H5, H22)."""
     last = sight.last if sight is not None else None
     if look.void or (last is not None and (last.verdict, last.reason) == (look.verdict, look.reason)) or (last is None and look.good):
         return
     said = look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
-    data = {"member": look.member, "page": look.page, "family": f"ipv{family}", "verdict": look.verdict.value, "reason": look.reason.value,
+    data = {"member": look.member, "page": look.page, "way": way, "verdict": look.verdict.value, "reason": look.reason.value,
             "started": look.started, "ended": look.ended, "detail": look.detail}
-    yield "family-look", f"{look.member} {look.page} over IPv{family}: {said}{f': {look.detail}' if look.detail and not look.good else ''}", "", data
+    yield "way-look", f"{look.member} {look.page} {_WAYS[way]}: {said}{f': {look.detail}' if look.detail and not look.good else ''}", "", data
 
 
 def _noted(note: Note) -> _Line:

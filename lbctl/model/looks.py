@@ -60,8 +60,8 @@ class ProbeResult:
     `detail` is printable, escaped and at most `DETAIL_MAX` long. `void` says why the look counts for nothing ("stall"), empty for a real one.
     `skew_s` is the member's `Date` header against our clock, minus half the round trip; `not_after` the server certificate's end, also when
     verification failed (UTC seconds). `suspicious` names a sign of a cache in between (H19). `key` is the SHA-256 of the certificate's public key
-    in hex, "" without TLS (H17). `families` holds what was seen over "4" and "6" where a member is looked at over both: every one of those looks
-    is in exactly one result, the one that was next to end (H22).
+    in hex, "" without TLS (H17). `ways` holds what was seen over "4", "6", or "direct" and "client", where a member is looked at over several:
+    every one of those looks is in exactly one result, the next that ended (H5, H22).
     """
 
     member: str
@@ -78,7 +78,7 @@ class ProbeResult:
     suspicious: str = ""
     void: str = ""
     key: str = ""
-    families: tuple[tuple[str, ProbeResult], ...] = ()
+    ways: tuple[tuple[str, ProbeResult], ...] = ()
 
     @property
     def good(self) -> bool:

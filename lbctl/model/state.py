@@ -178,8 +178,8 @@ class PageSight:
 
     `first_bad` is the start of the first failed look since the last good one, `last_bad` the start of the last *counted* one: looks started
     less than `timeout` apart count as one. `down_at` is the end of the look that completed the outage (`fall` or leak, and `min_outage`).
-    `voided` is why the newest look counts for nothing; a real look clears it. `families` is the same for "4" and "6" alone, where the member is
-    looked at over both (H22).
+    `voided` is why the newest look counts for nothing; a real look clears it. `ways` is the same for "4", "6", "direct" or "client" alone,
+    where the member is looked at over several (H5, H22).
     """
 
     health: Health = Health.UNKNOWN
@@ -192,11 +192,11 @@ class PageSight:
     last: ProbeResult | None = None
     since: float | None = None
     voided: str = ""
-    families: tuple[tuple[str, PageSight], ...] = ()
+    ways: tuple[tuple[str, PageSight], ...] = ()
 
-    def family(self, family: str) -> PageSight | None:
-        """The history over one address family; None where it was never looked at by itself."""
-        return next((sight for name, sight in self.families if name == family), None)
+    def way(self, way: str) -> PageSight | None:
+        """The history over one address family or path; None where it was never looked at by itself."""
+        return next((sight for name, sight in self.ways if name == way), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def again(settings: ServiceSettings, state: State, look: ProbeResult) -> State |
         return None
     if not _calm(state) or not _same(page, look) or not _settled(page, look, look.member == state.saved.active):
         return None
-    if look.families and not _families_settled(page, look):
+    if look.ways and not _families_settled(page, look):
         return None
     counted = health.note(page, look, settings.member(look.member).probe, good=look.good)
     seen = replace(sight, pages={**sight.pages, look.page: counted})
@@ -48,10 +48,10 @@ def _same(page: PageSight, look: ProbeResult) -> bool:
 
 def _families_settled(page: PageSight, look: ProbeResult) -> bool:
     """Both families are well and were: nothing is to be withheld, nothing to be given back."""
-    return len(page.families) > 1 and all(
-        part.good and (known := page.family(family)) is not None and known.health is Health.UP and known.bad_run == 0 and known.leak == 0
-        for family, part in look.families
-    ) and all(known.health is Health.UP for _, known in page.families)
+    return len(page.ways) > 1 and all(
+        part.good and (known := page.way(family)) is not None and known.health is Health.UP and known.bad_run == 0 and known.leak == 0
+        for family, part in look.ways
+    ) and all(known.health is Health.UP for _, known in page.ways)
 
 
 def _settled(page: PageSight, look: ProbeResult, active: bool) -> bool:

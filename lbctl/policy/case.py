@@ -16,6 +16,7 @@ from lbctl.model.state import MemberSight, PageSight, Saved, State
 from lbctl.policy import health
 
 STATUS, HASTATUS = "status", "hastatus"
+CLIENT = "client"
 NOTHING_AROUND = Around()
 NOTHING_SEEN = PageSight()
 NOBODY_SEEN = MemberSight()
@@ -82,8 +83,18 @@ class Case:
 
     def family(self, name: str, family: str) -> Health | None:
         """The health of the path to a member over one address family, by the page that judges it; None where it is not looked at by itself."""
-        sight = self.judged(name).family(family)
+        sight = self.judged(name).way(family)
         return None if sight is None else sight.health
+
+    def ways_apart(self, name: str) -> tuple[bool, bool] | None:
+        """Where the clients' path and the direct one steadily disagree (H5): whether the member answers directly, and by the clients' path."""
+        ways = dict(self.judged(name).ways)
+        path = ways.pop(CLIENT, None)
+        direct = [sight.health for sight in ways.values()]
+        if path is None or Health.UNKNOWN in (path.health, *direct):
+            return None
+        found = Health.UP in direct, path.health is Health.UP
+        return found if found[0] is not found[1] else None
 
     def up(self, name: str) -> bool:
         return self.judged(name).health is Health.UP

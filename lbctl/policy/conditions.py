@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from lbctl.model.looks import Health, Verdict
+from lbctl.model.looks import Health, Reason
 from lbctl.policy import doubt, failover, families, follow, pool
 from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
 from lbctl.policy.case import HASTATUS, Case
@@ -64,6 +64,7 @@ def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     yield from _pool_alerts(case) if case.settings.kind == "pool" else _candidate_alerts(case)
     yield from _mode_alerts(case)
     yield from _family_alerts(case)
+    yield from _path_alerts(case)
     yield from _identity_alerts(case)
     yield from _people_alerts(case)
 
@@ -113,9 +114,9 @@ def _pool_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
 
 def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     for name in case.settings.names:
-        if case.modes and case.says(name, HASTATUS, Verdict.UNKNOWN):
-            look = case.look(name, HASTATUS)
-            yield "UnknownMode", name, f"{name} says a mode that is none: {look.detail if look else ''}"
+        look = case.look(name, HASTATUS) if case.modes else None
+        if look is not None and look.reason is Reason.UNKNOWN_MODE:
+            yield "UnknownMode", name, f"{name} says a mode that is none: {look.detail}"
     name, why = failover.not_adopted(case)
     if name:
         yield "SelfPromotedNotAdopted", name, f"{name} promoted itself and was not adopted: {why}"
@@ -130,6 +131,17 @@ def _family_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
         name, _, family = key.partition("/")
         if name in case.settings.names and families.looked_at(case.settings, name):
             yield "FamilyWithheld", name, f"{families.NAMES[family]} of {name} does not answer and is not published"
+
+
+def _path_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
+    """H5: what we see is not what clients see."""
+    for name in case.settings.names:
+        apart = case.ways_apart(name)
+        if apart == (True, False) and name in case.answering:
+            yield "ClientPathDown", name, f"{name} answers directly and not by the path that its clients take: nothing moves for that alone"
+        elif apart is not None:
+            where = "directly and not by the clients' path" if apart[0] else "by the clients' path and not directly"
+            yield "PathsDisagree", name, f"{name} answers {where}"
 
 
 def _identity_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
@@ -184,6 +196,7 @@ PAGED_ALERTS = frozenset(
         "RunFailed",
         "UpgradeUnfinished",
         "WrongServer",
+        "ClientPathDown",
     }
 )
 

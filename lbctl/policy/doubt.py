@@ -5,7 +5,7 @@ A doubt never says that a member is well; it says that the failure we see may be
 
 from __future__ import annotations
 
-from lbctl.model.looks import COMMON, SILENT, ProbeResult, Reason
+from lbctl.model.looks import COMMON, SILENT, ProbeResult, Reason, Verdict
 from lbctl.model.settings import MassMove
 from lbctl.policy.case import Case
 
@@ -15,14 +15,14 @@ def blind(case: Case) -> bool:
     looks = [case.page(name, page) for name in case.settings.names for page in case.settings.monitor.pages]
     if any(sight.last is None for sight in looks) or case.around.proofs:
         return False
-    silent = all(sight.last is not None and not sight.last.good and sight.last.reason in SILENT for sight in looks)
+    silent = all(sight.last is not None and sight.last.verdict is Verdict.FAILED and sight.last.reason in SILENT for sight in looks)
     return silent and all(case.fresh(name, page) for name in case.settings.names for page in case.settings.monitor.pages)
 
 
 def common_mode(case: Case) -> Reason | None:
     """All members fail with the same reason of a common cause: an expired certificate, a resolver, a captive portal (H20)."""
     looks = [case.look(name, case.decisive(name)) for name in case.settings.names]
-    reasons = {look.reason if look is not None and not look.good else None for look in looks}
+    reasons = {look.reason if look is not None and look.verdict is Verdict.FAILED else None for look in looks}
     shared = next(iter(reasons)) if len(reasons) == 1 else None
     return shared if shared in COMMON else None
 

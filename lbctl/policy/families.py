@@ -61,7 +61,7 @@ def judge(turn: Turn) -> None:
 def _concerned(case: Case) -> bool:
     if not case.answering or case.state.uninitialised:
         return False
-    return bool(case.saved.withheld) or any(page.families for name in case.settings.names for page in case.sight(name).pages.values())
+    return bool(case.saved.withheld) or any(page.ways for name in case.settings.names for page in case.sight(name).pages.values())
 
 
 def _wanted(case: Case, name: str) -> frozenset[str]:
@@ -81,7 +81,7 @@ def _wanted(case: Case, name: str) -> frozenset[str]:
 
 def _proven_dead(case: Case, name: str, family: str) -> bool:
     """By the same measure as a member: `fall` or leak, and `min_outage`."""
-    sight = case.judged(name).family(family)
+    sight = case.judged(name).way(family)
     return sight is not None and sight.health is Health.DOWN and sight.down_at is not None
 
 
@@ -103,7 +103,7 @@ def brought(case: Case, name: str) -> frozenset[str]:
 
 def _tell(turn: Turn, key: str, gone: bool) -> None:
     name, _, family = key.partition("/")
-    sight = turn.case.judged(name).family(family) if name in turn.settings.names else None
+    sight = turn.case.judged(name).way(family) if name in turn.settings.names else None
     why = sight.last.detail or str(sight.last.reason) if gone and sight is not None and sight.last is not None else ""
     text = f"{NAMES[family]} of {name} is {'withheld: ' + (why or 'it does not answer') if gone else 'published again'}"
     turn.note("family-withheld" if gone else "family-back", text, member=name, family=family)

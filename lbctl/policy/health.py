@@ -22,15 +22,15 @@ from lbctl.model.state import PageSight
 def note(sight: PageSight, look: ProbeResult, probe: ProbeSettings, *, good: bool) -> PageSight:
     """The page's history with one more real look. `good` is the caller's: what is good depends on whether the member is active."""
     seen = neutral(sight, look)
-    if look.families:
-        seen = replace(seen, families=families(sight, look, probe))
+    if look.ways:
+        seen = replace(seen, ways=ways(sight, look, probe))
     return _good(seen, probe) if good else _bad(seen, look, probe)
 
 
-def families(sight: PageSight, look: ProbeResult, probe: ProbeSettings) -> tuple[tuple[str, PageSight], ...]:
+def ways(sight: PageSight, look: ProbeResult, probe: ProbeSettings) -> tuple[tuple[str, PageSight], ...]:
     """Each address family has counts of its own, by the same rules: one dead path must neither hide behind the other nor bring it down (H22)."""
-    known = dict(sight.families)
-    for family, part in look.families:
+    known = dict(sight.ways)
+    for family, part in look.ways:
         if not part.void:
             answered = part.good or part.verdict is Verdict.UNKNOWN  # a mode that is none came over a path that works
             known[family] = note(known.get(family, PageSight()), part, probe, good=answered)
@@ -50,7 +50,7 @@ def void(sight: PageSight, why: str) -> PageSight:
 
 def forget(sight: PageSight) -> PageSight:
     """The failures of a time in which we could not see: gone, with the health they had led to (H3)."""
-    return PageSight(last=sight.last, since=sight.since, families=tuple((name, forget(part)) for name, part in sight.families))
+    return PageSight(last=sight.last, since=sight.since, ways=tuple((name, forget(part)) for name, part in sight.ways))
 
 
 def _good(sight: PageSight, probe: ProbeSettings) -> PageSight:

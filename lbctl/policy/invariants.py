@@ -298,9 +298,9 @@ def _families_by_looks(change: Change) -> Iterator[str]:
     for key in change.new.withheld - change.old.withheld:
         name, _, family = key.partition("/")
         seen = [change.page(name, page) for page in change.settings.monitor.pages]
-        if not any(part.health is Health.UP for page in seen for other, part in page.families if other != family):
+        if not any(part.health is Health.UP for page in seen for other, part in page.ways if other in "46" and other != family):
             yield f"{key} is withheld and nothing else of it answers"
-        if all(part.health is Health.UP for page in seen for own, part in page.families if own == family):
+        if all(part.health is Health.UP for page in seen for own, part in page.ways if own == family):
             yield f"{key} is withheld and answers"
         span = change.old.maintenance
         told = change.old.hold is not None or (span is not None and span.since <= change.now < span.until)

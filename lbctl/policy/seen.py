@@ -50,7 +50,7 @@ def _with(case: Case, look: ProbeResult) -> State:
     page = sight.pages.get(look.page, PageSight())
     probe = case.member(look.member).probe
     if look.verdict is Verdict.UNKNOWN and look.member == case.active:
-        page = replace(health.neutral(page, look), families=health.families(page, look, probe))
+        page = replace(health.neutral(page, look), ways=health.ways(page, look, probe))
     else:
         page = health.note(page, look, probe, good=look.good)
     sight = replace(_modes(case, sight, look), pages=put(sight.pages, look.page, page))

@@ -7,9 +7,9 @@ from typing import Any
 
 from lbctl.model.looks import Verdict
 from lbctl.model.settings import Role
-from lbctl.model.state import ActuatorSight
-from lbctl.policy import gate
-from lbctl.policy.case import Case
+from lbctl.model.state import ActuatorSight, PageSight
+from lbctl.policy import families, gate
+from lbctl.policy.case import CLIENT, Case
 from lbctl.policy.conditions import alerts, conditions
 from lbctl.policy.explain import blocked_by, reason_now
 
@@ -158,21 +158,23 @@ def _member(case: Case, name: str) -> dict[str, Any]:
         "clock_skew_s": skew,
         "certificate_ends": stamp(ends),
         "families": _families(case, name),
+        "paths": {way: _way(sight) for way, sight in case.judged(name).ways if way in ("direct", CLIENT)},
         "monitors": {page: _monitor(case, name, page) for page in case.settings.monitor.pages},
     }
 
 
 def _families(case: Case, name: str) -> dict[str, Any]:
     """By address family, where each is looked at by itself (H22): is the path well, and are clients told of it."""
+    ways = [(way, sight) for way, sight in case.judged(name).ways if way in families.NAMES]
+    return {f"ipv{way}": {**_way(sight), "withheld": f"{name}/{way}" in case.saved.withheld} for way, sight in ways}
+
+
+def _way(sight: PageSight) -> dict[str, Any]:
     return {
-        f"ipv{family}": {
-            "health": str(sight.health),
-            "reason": str(sight.last.reason) if sight.last is not None else "unknown",
-            "detail": sight.last.detail if sight.last is not None else "no look yet",
-            "since": stamp(sight.since),
-            "withheld": f"{name}/{family}" in case.saved.withheld,
-        }
-        for family, sight in case.judged(name).families
+        "health": str(sight.health),
+        "reason": str(sight.last.reason) if sight.last is not None else "unknown",
+        "detail": sight.last.detail if sight.last is not None else "no look yet",
+        "since": stamp(sight.since),
     }
 
 

@@ -1,7 +1,7 @@
 """Ways to look at a member: one file a kind, listed in `PROBES`.
 
 `base` what a kind promises · `core`, `http`, `tcp`, `site` the kinds · `asking`, `exchange`, `route`, `wire`, `reply`, `tls`, `names`, `engine` how
-they look · `families` one page over IPv4 and IPv6 · `tripwire` the hint between looks · `describe` a look in words.
+they look · `ways` one page over IPv4, IPv6 and the clients' path · `tripwire` the hint between looks · `describe` a look in words.
 """
 
 from __future__ import annotations

@@ -20,6 +20,9 @@ from lbctl.model.looks import ProbeResult
 Done: TypeAlias = Callable[[ProbeResult], None]
 Cancel: TypeAlias = Callable[[], None]
 
+CLIENT = "client"
+"""The way of a look that takes the clients' path."""
+
 PORTS = {"http": 80, "https": 443, "tcp": 0}
 
 
@@ -44,7 +47,8 @@ class Target:
 
     `host` and `port` are the url's: they make `Host` and SNI. `connect_host` and `connect_port` replace them as the place to connect to.
     `path` is the url's path, put before the page's own. `source` is the local address to look from. `family` 4 or 6 keeps to one family (H22).
-    `families` are the same page over each address family, `rule` how their looks make one: `any` or `all`; empty for a plain target.
+    `ways` are the same page over each address family and over the clients' path, each with its `way` ("4", "6", "direct", `CLIENT`); empty for a
+    plain target. `rule` says how the looks over families make one (`any`, `all`), `alone` whether the clients' path may fail it (H5, H22).
     `connection` is `fresh` (a connection for each look, H19) or `keep`. `guarded` lets the schedule keep a connection open to notice a crash.
     """
 
@@ -62,8 +66,10 @@ class Target:
     source: str | None = None
     family: int | None = None
     guarded: bool = True
-    families: tuple[Target, ...] = ()
+    way: str = ""
+    ways: tuple[Target, ...] = ()
     rule: str = "any"
+    alone: bool = False
 
     @property
     def place(self) -> tuple[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lbctl.model.looks import ProbeResult
 from lbctl.probes import PROBES
-from lbctl.probes.base import Probe, Target, Tls, target_at
+from lbctl.probes.base import CLIENT, Probe, Target, Tls, target_at
 from lbctl.probes.engine import Engine
 from lbctl.probes.http import HttpProbe, Settings
 from lbctl.statuspage import HASTATUS_PATH, STATUS_PATH
@@ -33,10 +33,13 @@ def aims_of(url: str, engine: Engine, *, connect: str | None = None, tls: Tls | 
     return [(HttpProbe(Settings(path=""), engine), whole)]
 
 
-def describe(result: ProbeResult, family: int | None = None) -> list[str]:
-    """Lines for a person: verdict, reason, what was seen, how long each phase took. `family`: over which the look went, where that was given."""
+WAYS = {"": "", "4": " over IPv4", "6": " over IPv6", "direct": " directly", CLIENT: " by the clients' path"}
+
+
+def describe(result: ProbeResult, way: str = "") -> list[str]:
+    """Lines for a person: verdict, reason, what was seen, how long each phase took. `way`: which one the look took, where there are several."""
     took = (result.ended - result.started) * 1000
-    page = f"{result.page} over IPv{family}" if family else result.page
+    page = result.page + WAYS[way]
     lines = [f"{page}: {result.verdict}" + (f" ({result.reason})" if not result.good else "") + f" in {took:.1f} ms"]
     if result.detail:
         lines.append(f"  {result.detail}")

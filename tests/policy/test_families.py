@@ -53,7 +53,7 @@ class Dual(Stage):
         parts = tuple((family, self._part(name, page, verdict, family in alive)) for family in "46")
         good = [part for _, part in parts if part.good]
         whole = (min(parts, key=lambda item: item[1].good) if self.rule == "all" or not good else ("", good[0]))[1]
-        return replace(whole, families=parts)
+        return replace(whole, ways=parts)
 
     def _part(self, name: str, page: str, verdict: Verdict, answers: bool) -> ProbeResult:
         if not answers:
@@ -151,7 +151,7 @@ def test_an_odd_mode_over_one_family_is_no_dead_path() -> None:
     for _ in range(5):
         odd = stage._look("a", "hastatus", Verdict.UNKNOWN, "46")
         stage.hear(replace(odd, reason=Reason.UNKNOWN_MODE))
-    assert all(sight.health is Health.UP for _, sight in stage.state.members["a"].pages["hastatus"].families)
+    assert all(sight.health is Health.UP for _, sight in stage.state.members["a"].pages["hastatus"].ways)
 
 
 def test_people_see_both_families_and_what_is_withheld() -> None:
@@ -178,7 +178,7 @@ def _shape(state: State) -> object:
     """What behaviour depends on, without times: counts up to where the rules saturate."""
     def page(sight: PageSight) -> object:
         return (sight.health, min(sight.bad_run, 3), min(sight.good_run, 2), sight.down_at is None,
-                tuple((f, s.health, min(s.bad_run, 3), min(s.good_run, 2), s.down_at is None) for f, s in sight.families))
+                tuple((f, s.health, min(s.bad_run, 3), min(s.good_run, 2), s.down_at is None) for f, s in sight.ways))
 
     saved = state.saved
     sights = tuple((name, tuple((p, page(s)) for p, s in sorted(sight.pages.items()))) for name, sight in sorted(state.members.items()))

@@ -61,11 +61,18 @@ async def serving(play: Play | bytes, *, tls: ssl.SSLContext | None = None, host
         yield server
     finally:
         listening.close()
+        await _turns()  # a connection that was just accepted becomes one of ours
         for writer in list(server.writers):
             writer.transport.abort()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await _turns()  # what was ended is closed
+
+
+async def _turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def reply(body: bytes, *, status: str = "200 OK", fields: str = "") -> bytes:

@@ -1,4 +1,4 @@
-"""H22: one page over IPv4 and IPv6, with real servers on both loopbacks: what each family said, and the one look that comes of it."""
+"""H5, H22: one page over several ways, with real servers on both loopbacks: what each said, and the one look that comes of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.probes.base import Target, target_at
 from lbctl.probes.core import CoreProbe, Settings
 from lbctl.probes.engine import Engine
-from lbctl.probes.families import Both, aim, combined
+from lbctl.probes.ways import Several, aim, combined
 from tests.probes.servers import Play, reply, serving
 
 STANDBY, PRIMARY = (reply(f"MOBILEIRON-STATUS: OK (Mode: {mode})".encode()) for mode in ("Standby", "Primary"))
@@ -33,7 +33,7 @@ async def ending(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 @contextlib.asynccontextmanager
 async def both(
     engine: Engine, four: Play | bytes | None, six: Play | bytes | None, rule: str = "any", timeout_s: float = 20.0
-) -> AsyncIterator[Both]:
+) -> AsyncIterator[Several]:
     """The hastatus page over both families; None: nobody listens there any more."""
     async with contextlib.AsyncExitStack() as stack:
         places = []
@@ -45,17 +45,17 @@ async def both(
         def at(place: str, family: int | None) -> Target:
             return target_at("http://core.example.com", member="m", page="hastatus", connect=place, timeout_s=timeout_s, family=family)
 
-        ways = tuple(at(place.replace("[127.0.0.1]", "127.0.0.1"), family) for place, family in zip(places, (4, 6), strict=True))
-        found = aim(CoreProbe(Settings(), engine), replace(ways[0], family=None, families=ways, rule=rule))
-        assert isinstance(found, Both)
+        ways = tuple(
+            replace(at(place.replace("[127.0.0.1]", "127.0.0.1"), family), way=str(family)) for place, family in zip(places, (4, 6), strict=True))
+        found = aim(CoreProbe(Settings(), engine), replace(ways[0], family=None, ways=ways, rule=rule))
+        assert isinstance(found, Several)
         try:
             yield found
         finally:
             found.close()
-            await asyncio.sleep(0.02)  # what has just been connected to is taken before its server goes
 
 
-async def look(found: Both) -> ProbeResult:
+async def look(found: Several) -> ProbeResult:
     told: asyncio.Future[ProbeResult] = asyncio.get_running_loop().create_future()
     found.start(told.set_result)
     async with asyncio.timeout(30):
@@ -63,7 +63,7 @@ async def look(found: Both) -> ProbeResult:
 
 
 def parts(result: ProbeResult) -> dict[str, tuple[Verdict, Reason]]:
-    return {family: (part.verdict, part.reason) for family, part in result.families}
+    return {family: (part.verdict, part.reason) for family, part in result.ways}
 
 
 GOOD = (Verdict.STANDBY, Reason.OK)
@@ -142,13 +142,52 @@ def seen(verdict: Verdict, reason: Reason, void: str = "", not_after: float | No
 
 def test_a_reply_speaks_before_silence() -> None:
     """SEMANTICS section 4: any reply proves the path; so the reason that is told is never silence where the other family had a reply."""
-    whole = combined({4: seen(Verdict.FAILED, Reason.TIMEOUT), 6: seen(Verdict.FAILED, Reason.REFUSED)}, needs_all=False)
+    whole = combined({"4": seen(Verdict.FAILED, Reason.TIMEOUT), "6": seen(Verdict.FAILED, Reason.REFUSED)}, needs_all=False)
     assert whole.reason is Reason.REFUSED and whole.detail == "IPv4: timeout; IPv6: refused"
 
 
 def test_a_void_look_over_one_family_leaves_the_other_its_word() -> None:
-    assert combined({4: seen(Verdict.FAILED, Reason.UNREACHABLE, void="local"), 6: seen(Verdict.OK, Reason.OK)}, needs_all=True).good
+    assert combined({"4": seen(Verdict.FAILED, Reason.UNREACHABLE, void="local"), "6": seen(Verdict.OK, Reason.OK)}, needs_all=True).good
 
 
 def test_the_certificate_that_ends_first_is_told() -> None:
-    assert combined({4: seen(Verdict.OK, Reason.OK, not_after=9.0), 6: seen(Verdict.OK, Reason.OK, not_after=5.0)}, needs_all=False).not_after == 5.0
+    later, sooner = (seen(Verdict.OK, Reason.OK, not_after=end) for end in (9.0, 5.0))
+    assert combined({"4": later, "6": sooner}, needs_all=False).not_after == 5.0
+
+
+# --- the path that clients take (H5)
+
+
+@contextlib.asynccontextmanager
+async def beside_clients(engine: Engine, direct: Play | bytes | None, path: Play | bytes | None, *, alone: bool = False) -> AsyncIterator[Several]:
+    """The hastatus page directly and by the clients' path."""
+    async with both(engine, direct, path) as made:
+        ways = tuple(replace(way, way=name) for way, name in zip(made.target.ways, ("direct", "client"), strict=True))
+        found = aim(CoreProbe(Settings(), engine), replace(made.target, ways=ways, alone=alone))
+        assert isinstance(found, Several)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+BAD = (Verdict.FAILED, Reason.REFUSED)
+
+
+@pytest.mark.parametrize(("direct", "path", "alone", "whole"), [
+    pytest.param(PRIMARY, PRIMARY, False, (Verdict.PRIMARY, Reason.OK), id="both"),
+    pytest.param(PRIMARY, None, False, (Verdict.UNKNOWN, Reason.REFUSED), id="path-dead"),
+    pytest.param(None, PRIMARY, False, (Verdict.UNKNOWN, Reason.REFUSED), id="direct-dead"),
+    pytest.param(None, None, False, BAD, id="none"),
+    pytest.param(PRIMARY, None, True, BAD, id="path-dead-alone-decides"),
+    pytest.param(None, PRIMARY, True, (Verdict.UNKNOWN, Reason.REFUSED), id="direct-dead-is-not-alone"),
+    pytest.param(PRIMARY, STANDBY, False, (Verdict.UNKNOWN, Reason.UNKNOWN_MODE), id="two-servers"),
+])
+async def test_the_clients_path_alone_neither_fails_a_member_nor_saves_it(
+    engine: Engine, direct: Play | bytes | None, path: Play | bytes | None, alone: bool, whole: tuple[Verdict, Reason]
+) -> None:
+    """H5: a disagreement is never a failover alone, unless configured."""
+    async with beside_clients(engine, direct, path, alone=alone) as found:
+        for _ in range(3):
+            result = await look(found)
+            assert (result.verdict, result.reason) == whole
