@@ -16,9 +16,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass
 class Globals:
-    """`-c`, `--api`, `-o`; `config_given` tells a file that was asked for from one that only might be there."""
+    """`-c`, `--api`, `-o`; `config_given` tells a file that was asked for from one that only might be there. `config_before`: what a `-c` after
+    the verb replaced; `replay` compares the two."""
 
     config: str = ""
+    config_before: str = ""
     api: str = ""
     output: str = "table"
 
@@ -34,8 +36,11 @@ class Globals:
 
 def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+        options = context.find_root().ensure_object(Globals)
+        if value and name == "config":
+            options.config_before = options.config
         if value:
-            setattr(context.find_root().ensure_object(Globals), name, value)
+            setattr(options, name, value)
     return keep
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from lbctl.api.times import iso
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.failure import USAGE, Failure
-from lbctl.cli.options import Globals, verb
+from lbctl.cli.options import DEFAULT_CONFIG, Globals, verb
 from lbctl.cli.show import STRONG, emit, moment, paint
 from lbctl.config import read
 from lbctl.config.quantities import seconds
@@ -31,9 +32,9 @@ PAGE = 1000
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="fall=2, min_outage=10s, lockout=1h …; may be repeated.")
 @click.option("--with", "other", type=click.Path(exists=True), help="Another configuration to decide by.")
 def replay(options: Globals, service: str | None, since: str | None, changes: tuple[str, ...], other: str | None) -> None:
-    """Decide recorded history again under other settings."""
-    if not changes and other is None:
-        raise Failure(USAGE, "say what should be different: --set fall=2, or --with NEW.yaml")
+    """Decide recorded history again under other settings: those of --set, or of another configuration (--with NEW, or -c NEW after the verb)."""
+    if other is None and (options.config_before or not changes):
+        options, other = _newer(options)
     config = read(options.config_path)
     new = read(Path(other)) if other else config
     names = [service] if service else [name for name in config.services if name in new.services]
@@ -47,7 +48,12 @@ def replay(options: Globals, service: str | None, since: str | None, changes: tu
     emit(options, {"services": found}, (line for one in found for line in told(one, changes, other)))
 
 
-
+def _newer(options: Globals) -> tuple[Globals, str]:
+    """`replay -c NEW`: the file after the verb is the one to decide by, beside the one that was named before it or is there by default."""
+    running = options.config_before or os.environ.get("LBCTL_CONFIG") or DEFAULT_CONFIG
+    if not options.config or Path(options.config) == Path(running) or not Path(running).exists():
+        raise Failure(USAGE, "say what should be different: --set fall=2, or another configuration: lbctl -c RUNNING.yaml replay -c NEW.yaml")
+    return replace(options, config=running), options.config
 
 
 def history(client: Client, name: str) -> Iterator[Step]:
@@ -85,7 +91,8 @@ def _value(name: str, kind: str, text: str, change: str) -> Any:
             return seconds(text)
         return {"int": int, "float": float}.get(kind, str)(text)
     except ValueError as error:
-        raise Failure(USAGE, f"{change!r}: {error}") from None
+        words = f"expected a whole number, not {text!r}" if kind == "int" else str(error)
+        raise Failure(USAGE, f"{change!r}: {words}") from None
 
 
 def answer(name: str, lines: list[Step], old: Replayed, new: Replayed) -> dict[str, Any]:

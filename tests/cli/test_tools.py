@@ -140,3 +140,27 @@ def test_services_and_members_are_completed(terminal: Terminal) -> None:
 
 def test_version() -> None:
     assert CliRunner().invoke(cli, ["version"]).stdout.startswith("lbctl ")
+
+
+PAIR = """
+services:
+  core:
+    probe: {{profile: standard, fall: {fall}}}
+    members:
+      - {{name: core-a, role: primary, address: 192.0.2.1}}
+      - {{name: core-b, role: secondary, address: 192.0.2.2, syncs_from: core-a}}
+"""
+
+
+def test_replay_takes_the_new_configuration_as_the_contract_has_it(terminal: Terminal, tmp_path: Path) -> None:
+    """`lbctl [-c RUNNING] replay -c NEW`: the file after the verb is the one to decide by."""
+    running, new = tmp_path / "running.yaml", tmp_path / "new.yaml"
+    running.write_text(PAIR.format(fall=3))
+    new.write_text(PAIR.format(fall=9))
+    both = terminal.type("-c", str(running), "replay", "-c", str(new))
+    assert both.exit_code == 0 and both.stdout.startswith(f"core with {new}: nothing would have been different.")
+    by_environment = terminal.type("replay", "-c", str(new), env={"LBCTL_CONFIG": str(running)})
+    assert by_environment.stdout == both.stdout
+    alone = terminal.type("-c", str(running), "replay")
+    assert alone.exit_code == 2 and "-c NEW.yaml" in alone.stderr
+    assert terminal.type("replay", "-c", str(running), "--set", "fall=2").stdout.startswith("core with fall=2:")
