@@ -78,22 +78,27 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("story", ACTS)
-async def test_an_operator_acts_from_the_page(browser: Browser, api: Stage, story: str) -> None:
-    base, changes = VARIANTS.get(story, (story, {}))
-    api.put(base, **changes)
+async def test_an_operator_acts_from_the_page(browser: Browser, api: Stage) -> None:
+    """Each verb of the contract that belongs into a state, one after the other: consequence, reason, what is sent."""
+    for story in ACTS:
+        base, changes = VARIANTS.get(story, (story, {}))
+        api.put(base, story, **changes)
     async with tab(browser, api.url, token="t") as page:
-        for verb, fill, _, _ in ACTS[story]:
-            await page.click(f"[data-verb={verb}]")
-            assert await page.locator(".consequence li").count(), verb
-            for field, value in fill.items():
-                await page.select_option(f"[data-field={field}]", value)
-            await page.fill("[data-field=reason]", "why")
-            await page.click("[data-go]")
-            await expect(page.locator(".answer.done")).to_be_visible()
-            await page.keyboard.press("Escape")
-    sent = [(path, body) for path, body, _ in api.asked]
-    assert sent == [(f"/api/v1/{path}", {**body, "reason": "why"}) for _, _, path, body in ACTS[story]]
+        for story, acts in ACTS.items():
+            await page.click(f".row[data-key={story}]")
+            await expect(page.locator(".service h1")).to_have_text(story)
+            for verb, fill, path, body in acts:
+                await page.locator(f".service [data-verb={verb}]").first.click()
+                assert await page.locator(".consequence li").count(), verb
+                for field, value in fill.items():
+                    await page.select_option(f"[data-field={field}]", value)
+                await page.fill("[data-field=reason]", "why")
+                await page.click("[data-go]")
+                await expect(page.locator(".answer.done"), verb).to_be_visible()
+                await page.keyboard.press("Escape")
+                sent, asked, _ = api.asked[-1]
+                assert (sent, asked) == (f"/api/v1/{path}".replace("/core/", f"/{story}/"), {**body, "reason": "why"})
+    assert len(api.asked) == sum(map(len, ACTS.values()))
 
 
 async def test_a_refusal_names_its_rule_and_its_evidence_and_nothing_is_forced(browser: Browser, api: Stage) -> None:

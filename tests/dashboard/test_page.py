@@ -14,54 +14,47 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.peer("chrom
 expect.set_options(timeout=20_000)
 
 
-@pytest.mark.parametrize(
-    ("story", "words"),
-    [
-        (
-            "normal",
-            [
-                "Normal",
-                "Clients are sent to core-a",
-                "Traffic would move to core-b",
-                "ready: waits for the active member to fail",
-                "in sync",
-                "2 of 4 best practices",
-            ],
-        ),
-        (
-            "failed-over",
-            ["Failed over", "Clients are sent to core-b", "OldPrimaryReturned", "latched", "needs resync", "lbctl resume core --drive", "lockout"],
-        ),
-        (
-            "stranded",
-            [
-                "Stranded",
-                "May traffic move to core-b?",
-                "candidate-standby",
-                "lbctl failover core --to core-b",
-                "no answer within 3 s",
-                "9× in a row",
-            ],
-        ),
-        ("maintenance", ["Maintenance ends in 1 h", "upgrade to 12.1, change 4711", "alice", "not-in-maintenance"]),
-        ("down", ["Down", "Partial", "re-synced", "BADKEY", "behind for"]),
-        ("unpromoted", ["Clients are not served yet", "core-b has the traffic and still is a Standby", "What happened: failover: traffic of core",
-                        "(by itself)", "failover mode primary", "not promoted yet"]),
-        ("all-down", ["All down", "No member answers as it should. What is published stays."]),
-        ("partial", ["Partial", "The ledger below names the place", "BADKEY"]),
-        ("uninitialised", ["nobody that lbctl knows of", "showed nothing at the start", "lbctl adopt core --member MEMBER --reason …"]),
-        ("draining", ["Drain: traffic moves to core-b in", "asked for by alice", "Caches may hold the old answer"]),
-        ("running", ["resume on the Cores", "under way: demote", "done: last-sync", "Success, 512 rows", "to come: promote", "Wait for its end"]),
-        ("pool", ["Clients are sent to sentry-a, sentry-b", "If a member failed now", "shows 2 members"]),
+TOLD: dict[str, list[str]] = {
+    "normal": [
+        "Normal", "Clients are sent to core-a", "Traffic would move to core-b", "ready: waits for the active member to fail", "in sync",
+        "2 of 4 best practices",
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-async def test_each_state_is_told_in_words_with_what_to_do(browser: Browser, api: Stage, story: str, words: list[str]) -> None:
-    api.put(story)
+    "failed-over": [
+        "Failed over", "Clients are sent to core-b", "OldPrimaryReturned", "latched", "needs resync", "lbctl resume NAME --drive",
+        "lockout",
+    ],
+    "stranded": [
+        "Stranded", "May traffic move to core-b?", "candidate-standby", "lbctl failover NAME --to core-b", "no answer within 3 s",
+        "9× in a row",
+    ],
+    "maintenance": ["Maintenance ends in 1 h", "upgrade to 12.1, change 4711", "alice", "not-in-maintenance"],
+    "down": ["Down", "Partial", "re-synced", "BADKEY", "behind for"],
+    "unpromoted": [
+        "Clients are not served yet", "core-b has the traffic and still is a Standby", "What happened: failover: traffic of core",
+        "(by itself)", "failover mode primary", "not promoted yet",
+    ],
+    "all-down": ["All down", "No member answers as it should. What is published stays."],
+    "partial": ["Partial", "The ledger below names the place", "BADKEY"],
+    "uninitialised": ["nobody that lbctl knows of", "showed nothing at the start", "lbctl adopt NAME --member MEMBER --reason …"],
+    "draining": ["Drain: traffic moves to core-b in", "asked for by alice", "Caches may hold the old answer"],
+    "running": ["resume on the Cores", "under way: demote", "done: last-sync", "Success, 512 rows", "to come: promote", "Wait for its end"],
+    "pool": ["Clients are sent to sentry-a, sentry-b", "If a member failed now", "shows 2 members"],
+}
+"""What must stand on the page in each state; NAME is the service's."""
+
+
+async def test_each_state_is_told_in_words_with_what_to_do(browser: Browser, api: Stage) -> None:
+    assert set(TOLD) == set(shown.STORIES)
+    for story in TOLD:
+        api.put(story, story)
     async with tab(browser, api.url) as page:
-        for word in words:
-            await expect(page.locator(".service")).to_contain_text(re.compile(re.escape(word).replace(r"\ ", r"\s+")))
-        assert not await page.locator("text=/undefined|NaN|\\[object/").count()
+        for story, words in TOLD.items():
+            await page.click(f".row[data-key={story}]")
+            await expect(page.locator(".service h1")).to_have_text(story)
+            for word in words:
+                pattern = re.escape(word.replace("NAME", story)).replace(r"\ ", r"\s+")
+                await expect(page.locator(".service"), story).to_contain_text(re.compile(pattern))
+            assert not await page.locator("text=/undefined|NaN|\\[object/").count(), story
 
 
 async def test_what_needs_somebody_stands_first_and_the_title_says_so(browser: Browser, api: Stage) -> None:
