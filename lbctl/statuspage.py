@@ -30,6 +30,8 @@ _WHITE = " \t\r\n\f"
 
 # What HTML calls phrasing content that changes letters only. Attributes hold no angle brackets, so that no piece can match in two ways.
 _LETTERS = re.compile(r"</?(?:a|b|big|code|em|font|i|small|span|strong|tt|u)(?:[ \t\r\n\f][^<>]*)?>", re.IGNORECASE)
+# Elements whose content a browser does not show as text: a message in there is not the page's.
+_UNSHOWN = re.compile(r"<(?:script|style|template|noscript|textarea|object|iframe|select)(?:[ \t\r\n\f/][^<>]*)?>(?![ \t\r\n\f]*</)", re.IGNORECASE)
 _BREAKS = re.compile(r"<!doctype[^<>]*>|<title>[^<>]*</title>|</?[a-z][a-z0-9]*(?:[ \t\r\n\f/][^<>]*)?>", re.IGNORECASE)
 
 
@@ -89,6 +91,8 @@ def _message(body: bytes) -> str | None:
         return None
     if "<" not in text:
         return text.strip(_WHITE)
+    if _UNSHOWN.search(text):
+        return None
     parts = _BREAKS.split(_LETTERS.sub("", _without_comments(text)))
     pieces = [piece for piece in map(_stripped, parts) if piece]
     return pieces[0] if len(pieces) == 1 else None

@@ -56,6 +56,8 @@ NEITHER = {
     "in an attribute": b'<meta content="MOBILEIRON-STATUS: OK"><p>Log in</p>',
     "in the title": b"<title>MOBILEIRON-STATUS: OK</title>",
     "in the title, text too": b"<title>MOBILEIRON-STATUS: DOWN</title>MOBILEIRON-STATUS: OK",
+    "the message alone in a script": b"<html><script>MOBILEIRON-STATUS: OK</script></html>",
+    "the message alone in a template": b"<template id=x>\nMOBILEIRON-STATUS: OK\n</template>",
     "in a script": b"<script>s = 'MOBILEIRON-STATUS: OK'</script>",
     "comment without end": b"<!-- MOBILEIRON-STATUS: OK",
     "tag without end": b"<p MOBILEIRON-STATUS: OK",
