@@ -22,11 +22,13 @@ from lbctl.errors import ActuatorError
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What actuators may use of the process. `server` None: no embedded DNS server is configured. `memory`: the state's file, beside which they may
-    keep what the world has no room for; None: for the life of the process only."""
+    keep what the world has no room for; None: for the life of the process only. `told`: takes what has happened, by a fixed word and in a sentence,
+    for the journal of the service."""
 
     clock: Clock
     server: Server | None = None
     memory: Path | None = None
+    told: Callable[[str, str], None] = lambda kind, text: None
 
     @property
     def embedded(self) -> Server:
@@ -46,7 +48,8 @@ class Kind:
 
 def _vip(settings: vip.Settings, around: Surroundings) -> Actuator:
     """Held by agents, where there are any; else by this host."""
-    return vip_agents.VipAgents(settings, around.clock, around.memory) if settings.agents else vip.Vip(settings, around.clock, around.memory)
+    kind = vip_agents.VipAgents if settings.agents else vip.Vip
+    return kind(settings, around.clock, around.memory, around.told)
 
 
 ACTUATORS: Mapping[str, Kind] = {

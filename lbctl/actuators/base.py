@@ -6,6 +6,7 @@ It keeps no truth of its own about what should be; the reconciler compares `read
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -66,6 +67,27 @@ class Direct(Protocol):
 
     def cap_ttl(self, seconds: float | None) -> None:
         """Tells at most this TTL from now on; None: as configured. No epoch, no serial, nothing written."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host that may hold what an actuator publishes. `ready`: it holds it or could at once, None: not asked yet; `trouble`: why it could not.
+    `tally`: what has happened to it there, by fixed words."""
+
+    name: str
+    ready: bool | None
+    holds: bool
+    trouble: str = ""
+    tally: Mapping[str, int] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Hosted(Protocol):
+    """An actuator that publishes something by where it is. What its hosts say is for people to see; it decides nothing outside of it."""
+
+    def hosts(self) -> tuple[Host, ...]:
+        """All that may hold it, in order of preference, as they were last heard of. Asks nobody."""
         ...
 
 

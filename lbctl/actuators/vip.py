@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lbctl.actuators.base import Actual, Place, wanted
+from lbctl.actuators.base import Actual, Host, Place, wanted
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError
 from lbctl.model.decision import Desired
@@ -51,12 +51,12 @@ class Settings:
 class Vip:
     """The address on this host. `memory`: the file that marks stand beside."""
 
-    def __init__(self, settings: Settings, clock: Clock, memory: Path | None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, memory: Path | None, told: Callable[[str, str], None] | None = None) -> None:
         self.id = identity(settings)
         self.view = settings.view
         self._place = f"{settings.interface}@{socket.gethostname()}"
         self._fence = Fence(file_of(memory, self.id))
-        self._holder = Holder(settings.address, settings.interface, settings.lease_s, clock)
+        self._holder = Holder(settings.address, settings.interface, settings.lease_s, clock, told)
         self._forward = Forward(self._holder.at.ip, settings.forward) if settings.forward else None
 
     async def apply(self, desired: Desired) -> None:
@@ -73,6 +73,10 @@ class Vip:
             return Actual((await self._look(),))
         except ActuatorError as error:
             return Actual((Place(self._place, None, None, error.reason, str(error)),))
+
+    def hosts(self) -> tuple[Host, ...]:
+        trouble = self._holder.trouble
+        return (Host(self._place, None if self._fence.mark is None else not trouble, self._holder.up, trouble, self._holder.tally),)
 
     async def close(self) -> None:
         await self._holder.close(RESTART_S)

@@ -21,13 +21,13 @@ import hashlib
 import math
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from lbctl.actuators.base import Actual, Place, wanted
+from lbctl.actuators.base import Actual, Host, Place, wanted
 from lbctl.actuators.vip import Settings, identity
 from lbctl.actuators.vip_lease import SILENT, Lender
 from lbctl.clock import Clock
@@ -49,7 +49,7 @@ log = structlog.get_logger()
 class VipAgents:
     """One address, several hosts. `memory`: the state's file; who has it is the same controller over its restarts."""
 
-    def __init__(self, settings: Settings, clock: Clock, memory: Path | None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, memory: Path | None, told: Callable[[str, str], None] | None = None) -> None:
         if settings.cert_file is None or settings.key_file is None or settings.ca_file is None:
             raise ActuatorError("not-configured", f"{identity(settings)}: agents need cert_file, key_file and ca_file", temporary=False)
         try:
@@ -61,7 +61,9 @@ class VipAgents:
         self._address = settings.address.split("/")[0]
         limit_s = min(ASK_S, settings.lease_s / 4)
         agents = {name: Peer(host, port, trust, limit_s) for name, (host, port) in settings.agents.items()}
-        self._book = Lender(self._address, agents, settings.lease_s, clock)
+        self._book = Lender(self._address, agents, settings.lease_s, clock, self._tell)
+        self._told = told
+        self._unready: dict[str, str] = {}
         self._holder = ""
         self._lending = False
         self._turn = 0
@@ -98,6 +100,9 @@ class VipAgents:
             return Actual((Place(name, None, None, error.reason, str(error)),))
         epochs = [answer["epoch"] for answer in found.values() if isinstance(answer, dict) and answer.get("epoch") is not None]
         return Actual((Place(self._address, frozenset(), max(epochs, default=None)),))
+
+    def hosts(self) -> tuple[Host, ...]:
+        return tuple(self._host(name) for name in self._book.agents)
 
     def forewarn(self) -> None:
         """The active member is suspect: the hosts that might be next ask the network for rivals now, and not when every millisecond counts.
@@ -176,7 +181,7 @@ class VipAgents:
         self._turn += 1
         await self._move(name)
         if why is not None:
-            log.warning("the address has changed hosts", address=self._address, host=name, why=str(why))
+            self._tell("address-moved", f"{self._address} is held by {name} from now on: {why}")
 
     async def _move(self, name: str) -> None:
         """To this host, when every other is without it."""
@@ -242,6 +247,36 @@ class VipAgents:
     async def _prepare_others(self, *, ahead: bool) -> None:
         others = [name for name in self._book.agents if name != self._holder]
         await self._book.tell(others, {"op": "prepare", "ahead": ahead})
+        self._count_on()
+
+    # --- what is told
+
+    def _host(self, name: str) -> Host:
+        answer, silent_s = self._book.answers.get(name), self._book.silent_s(name)
+        if silent_s is None or answer is None:
+            return Host(name, None, False)
+        if isinstance(answer, ActuatorError):  # a word that is lost now and then is no trouble: a lease without one is
+            over = silent_s > self._settings.lease_s
+            return Host(name, not over, name == self._holder and not over, str(answer) if over else "", self._book.tallies.get(name, {}))
+        trouble = str(answer.get("trouble", "")) or (str(answer.get("text", "")) if answer.get("error") else "")
+        return Host(name, not trouble, bool(answer.get("held")), trouble, self._book.tallies.get(name, {}))
+
+    def _count_on(self) -> None:
+        """Tells once when a host could not hold the address any more, and once when it could again."""
+        for host in self.hosts():
+            before = self._unready.get(host.name, "")
+            if bool(before) == bool(host.trouble):
+                continue
+            self._unready[host.name] = host.trouble
+            if host.trouble:
+                self._tell("host-unready", f"{host.name} could not hold {self._address}: {host.trouble}"[:300])
+            else:
+                self._tell("host-ready", f"{host.name} can hold {self._address} again")
+
+    def _tell(self, kind: str, text: str) -> None:
+        log.warning(text, kind=kind)
+        if self._told is not None:
+            self._told(kind, text)
 
 
 def _owner(memory: Path | None) -> str:

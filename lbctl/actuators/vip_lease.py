@@ -10,13 +10,15 @@ the borrower thinks. At the start of a life nothing is known of an earlier one: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+import math
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError, Superseded
+from lbctl.net import EVENTS
 from lbctl.net.talk import Peer
 
 WAIT_MAX_S = 8.0
@@ -31,13 +33,16 @@ log = structlog.get_logger()
 class Lender:
     """`address` and the agents by name. `decision` is what every question says; `answers` the last one of each agent, or why there is none."""
 
-    def __init__(self, address: str, agents: Mapping[str, Peer], lease_s: float, clock: Clock) -> None:
+    def __init__(self, address: str, agents: Mapping[str, Peer], lease_s: float, clock: Clock, told: Callable[[str, str], None]) -> None:
         self.agents = dict(agents)
         self.decision: dict[str, Any] = {}
         self.answers: dict[str, dict[str, Any] | ActuatorError] = {}
         self.lent = dict.fromkeys(self.agents, clock.now() + lease_s)
-        self._address, self._lease_s, self._clock = address, lease_s, clock
+        self._address, self._lease_s, self._clock, self._told = address, lease_s, clock, told
         self._heard_at = dict.fromkeys(self.agents, 0.0)
+        self._told_to: dict[str, tuple[str, int]] = {}
+        self.tallies: dict[str, dict[str, int]] = {}
+        self._began = clock.now()
         self._jobs: set[asyncio.Task[Any]] = set()
 
     def close(self) -> None:
@@ -52,6 +57,12 @@ class Lender:
         said = self.answers.get(name)
         silent = isinstance(said, ActuatorError) and said.reason in SILENT and self.lent[name] <= self._clock.now()
         return said if silent and isinstance(said, ActuatorError) else None
+
+    def silent_s(self, name: str) -> float | None:
+        """For how long this host has said nothing that could be believed; 0: it has answered; None: it was not asked yet."""
+        if name not in self.answers:
+            return None
+        return self._clock.now() - max(self._heard_at[name], self._began) if isinstance(self.answers[name], ActuatorError) else 0.0
 
     # --- what is done with it
 
@@ -139,6 +150,7 @@ class Lender:
             self.answers[name] = error
             raise
         self.answers[name], self._heard_at[name] = answer, self._clock.now()
+        self._hear(name, answer)
         same = (answer.get("epoch"), answer.get("members")) == (self.decision.get("epoch"), self.decision.get("members"))
         if answer.get("error") == "superseded" and not same:  # the same decision in another turn is our own, of an earlier life
             raise Superseded(f"{name}: {answer.get('text')}", found_epoch=answer.get("found"))
@@ -151,6 +163,20 @@ class Lender:
             return await self.ask(name, question)
         except ActuatorError as error:
             return error
+
+    def _hear(self, name: str, answer: Mapping[str, Any]) -> None:
+        """What has happened there since it was last told; nothing of the time before this life."""
+        happened, boot, tally = answer.get("happened"), str(answer.get("boot")), answer.get("tally")
+        if isinstance(tally, dict):
+            self.tallies[name] = {event: int(tally.get(event, 0)) for event in EVENTS}
+        if not isinstance(happened, list):
+            return
+        told, number = self._told_to.get(name, (boot, math.inf))
+        number = number if told == boot else 0
+        for serial, kind, text in happened:
+            if serial > number and kind in EVENTS:
+                self._told(kind, f"{name}: {text}"[:300])
+        self._told_to[name] = boot, max((serial for serial, _, _ in happened), default=0)
 
     def _patience_s(self, name: str) -> float | None:
         """No longer than what the host is lent: the moment after, somebody else may have it, and waits."""

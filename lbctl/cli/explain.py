@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from lbctl.cli.client import Client
 from lbctl.cli.complete import member_names, service_names
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.service import spoken
-from lbctl.cli.show import ATTENTION, GOOD, STRONG, clean, emit, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, STRONG, clean, emit, paint
 from lbctl.cli.terminal import laid
 
 
@@ -30,6 +31,7 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
     if_failed = found.get("if_active_failed")
     if if_failed:
         yield f"If {found['active'] or 'the active member'} failed now, {clean(if_failed['text'])}."
+    yield from _hosts(found.get("hosts", ()))
     yield from _resolvers(found.get("resolvers", ()))
     for candidate in found.get("candidates", ()):
         yield ""
@@ -55,6 +57,17 @@ def _candidate(candidate: Mapping[str, Any], service: str) -> Iterator[str]:
         if row["opens"]:
             # the gate's hints are the same for every service; here they can be typed as they stand
             yield f"    opens with: {clean(row['opens']).replace('SERVICE', service).replace('MEMBER', candidate['member'])}"
+
+
+def _hosts(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Where a virtual address is, and who could have it next."""
+    for actuator, hosts in groupby(told, key=lambda one: str(one["actuator"])):
+        listed = list(hosts)
+        holding = [one["host"] for one in listed if one["holds"]]
+        spare = [one["host"] for one in listed if one["ready"] and not one["holds"]]
+        where = f"is on {clean(', '.join(holding))}" if holding else paint("is on no host", BAD)
+        yield f"{clean(actuator)} {where}; " + (f"{clean(', '.join(spare))} could take it." if spare else "no other host could take it now.")
+        yield from (f"  {clean(one['host'])}: {clean(one['trouble'])}" for one in listed if one["trouble"])
 
 
 def _resolvers(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:

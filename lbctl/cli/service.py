@@ -52,6 +52,8 @@ def sheet(shown: Shown, now: float, recent: Mapping[str, Any] | None = None, lat
         yield ""
     yield from _gate(shown)
     yield from _actuators(shown, now)
+    yield from _hosts(shown)
+    yield from _resolvers(shown)
 
 
 def spoken(text: object) -> str:
@@ -197,6 +199,20 @@ def _actuators(shown: Shown, now: float) -> list[str]:
         error = f": {clean(entry['error'])}" if entry["error"] else ""
         rows.append((entry["id"], str(entry["wanted"]), str(entry["applied"]), str(entry["verified"]), told + error))
     return columns(rows, head=("ACTUATOR", "WANTED", "APPLIED", "VERIFIED", ""))
+
+
+def _hosts(shown: Shown) -> Iterator[str]:
+    """Where a virtual address is, and who could have it next."""
+    rows = [(entry["id"], one["host"], _holding(one)) for entry in shown["actuators"] for one in entry.get("hosts", ())]
+    if rows:
+        yield ""
+        yield from columns(rows, head=("ACTUATOR", "HOST", ""))
+
+
+def _holding(one: Mapping[str, Any]) -> str:
+    if one["trouble"]:
+        return paint(f"{'holds it' if one['holds'] else 'could not hold it'}: {clean(one['trouble'])}", BAD)
+    return paint("holds it", GOOD) if one["holds"] else paint("could hold it" if one["ready"] else "not asked yet", QUIET)
 
 
 def _resolvers(shown: Shown) -> Iterator[str]:

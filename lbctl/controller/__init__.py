@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lbctl import policy
-from lbctl.actuators.base import Actuator, Place
+from lbctl.actuators.base import Actuator, Host, Hosted, Place
 from lbctl.clock import Clock
 from lbctl.controller.around import CANARIES, Surroundings
 from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
@@ -183,6 +183,17 @@ class Controller:
             for actuator, reconciler in loop.reconcilers.items():
                 yield from ((name, actuator, place) for place in reconciler.places)
 
+    def hosts(self, name: str | None = None) -> Iterator[tuple[str, str, Host]]:
+        """Service, actuator, and each host that may hold what it publishes; of one service or of all."""
+        for service, loop in self._loops.items():
+            for actuator, reconciler in loop.reconcilers.items() if name in (None, service) else ():
+                if isinstance(reconciler.actuator, Hosted):
+                    yield from ((service, actuator, host) for host in reconciler.actuator.hosts())
+
+    def _hosts(self, name: str) -> list[dict[str, Any]]:
+        return [{"actuator": actuator, "host": host.name, "ready": host.ready, "holds": host.holds, "trouble": host.trouble}
+                for _, actuator, host in self.hosts(name)]
+
     def listen(self, listener: Listener) -> None:
         """Calls `listener` with every step from now on, stored or not; it must return at once and cannot answer back."""
         self._tools.journal.listen(listener)
@@ -227,7 +238,9 @@ class Controller:
         now = self.clock.now()
         seen = policy.view(loop.settings, loop.state, now, self._tools.around.of(name, now))
         told = self._told(name)
-        actuators = [{**one, "resolvers": told.get(one["id"], [])} for one in seen["actuators"]]
+        hosts = self._hosts(name)
+        actuators = [{**one, "resolvers": told.get(one["id"], []), "hosts": [host for host in hosts if host["actuator"] == one["id"]]}
+                     for one in seen["actuators"]]
         return {**seen, "actuators": actuators, "halted": loop.halted or None}
 
     def cases(self) -> Iterator[Case]:
@@ -254,6 +267,7 @@ class Controller:
         around = self._tools.around.of(name, now)
         found = policy.explain(loop.settings, loop.state, now, around, to)
         found["resolvers"] = self.told_by_resolvers(name)
+        found["hosts"] = self._hosts(name)
         case = Case(loop.settings, loop.state, now, around)
         for candidate in found["candidates"]:
             candidate |= _by_people(case, candidate["member"])

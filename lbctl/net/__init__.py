@@ -2,5 +2,8 @@
 
 `packets` bytes on the wire, pure · `wire` the raw socket · `netlink` the kernel's table of addresses · `holder` the life of one address ·
 `forward` what this host passes on to somebody else (nftables) · `fence` which decision was carried out last, over a restart ·
-`talk` what controllers and agents say to each other, over TLS.
+`talk` what controllers and agents say to each other, over TLS · `trust` who may, by which certificate.
 """
+
+EVENTS = ("announced", "address-removed", "address-duplicated")
+"""What is counted: announcements sent, removals by somebody here, claims by somebody else."""

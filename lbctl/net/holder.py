@@ -47,8 +47,6 @@ RETRY_S = 0.5
 DEFEND_S = 10.0
 ANSWER_S = 1.0
 """Between two announcements that answer a conflict."""
-EVENTS = ("announced", "removed", "duplicated")
-"""What is counted: announcements sent, removals by somebody here, claims by somebody else."""
 log = structlog.get_logger()
 
 
@@ -62,7 +60,7 @@ class Seen:
 
 
 class Holder:
-    """One address. `trouble`: why it is not held though wanted; `told` is given a kind and words for each of `EVENTS` but the announcements."""
+    """One address. `trouble`: why it is not held though wanted; `told` is given a kind and words for each of `net.EVENTS` but the announcements."""
 
     def __init__(self, address: str, interface: str, lease_s: float, clock: Clock, told: Callable[[str, str], None] | None = None) -> None:
         self.at = ipaddress.ip_interface(address)
@@ -141,6 +139,11 @@ class Holder:
             return Seen(any(held.address == self.at.ip for held in self._netlink.held(link.index)), link.mac.hex(":"), link.running)
         except OSError as error:
             raise _failed(error, self.interface) from error
+
+    @property
+    def up(self) -> bool:
+        """Whether it was had when it was last looked after."""
+        return self._up
 
     @property
     def wanted(self) -> bool:
@@ -261,6 +264,8 @@ class Holder:
 
     def _link(self) -> Link:
         """The interface. Asked for once, as long as the kernel's events would tell of a change; OSError without one."""
+        if self._events is not None:
+            self._events.catch_up()
         if self._known_link is None or self._events is None:
             self._known_link = self._netlink.link(self.interface)
         return self._known_link
@@ -296,7 +301,7 @@ class Holder:
             expired = self._clock.now() - self._armed_at >= self._life_s - EXPIRY_S
             log.warning("the address was removed here", address=str(self.at), interface=self.interface, expired=expired)
             if not expired:
-                self._tell("removed", f"{self.at.ip} was removed from {self.interface} by somebody; it is put back")
+                self._tell("address-removed", f"{self.at.ip} was removed from {self.interface} by somebody; it is put back")
         elif isinstance(what, Link) and what.name == self.interface and what.running != self._running:
             self._running = what.running
             self._series_at = self._next_at = self._clock.now()
@@ -321,7 +326,7 @@ class Holder:
         if now - self._answered_at < ANSWER_S:
             return
         log.error("another host claims the address", address=str(self.at), interface=self.interface, mac=claim.who)
-        self._tell("duplicated", f"{self.at.ip} is claimed by {claim.who} too, seen on {self.interface}")
+        self._tell("address-duplicated", f"{self.at.ip} is claimed by {claim.who} too, seen on {self.interface}")
         if again and ours > claim.mac:
             self._up = False
             self.trouble = f"{self.at.ip} is claimed by {claim.who} too: given up here"

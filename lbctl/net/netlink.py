@@ -34,6 +34,7 @@ _SKIP_STATS = 8
 _SOL_NETLINK, _STRICT = 270, 12
 _ANSWER_S = 2
 _READ = 1 << 16
+_TURNS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,22 +144,30 @@ class Events:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
-    def _read(self) -> None:
-        """One datagram a turn. ENOBUFS: the kernel had more to tell than we took; told as a change of nobody knows what."""
-        with contextlib.suppress(BlockingIOError, InterruptedError):
-            try:
-                data = self._socket.recv(_READ)
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._changed(0, None)
+    def catch_up(self) -> None:
+        """Takes in what the kernel has told up to now: whoever trusts what he knows from here has to ask for that first."""
+        for _ in range(_TURNS):
+            if not self._read():
                 return
-            for message in _messages(data):
-                kind = message["header"]["type"]
-                if kind in (NEWADDR, DELADDR):
-                    self._changed(kind, _held(message))
-                elif kind in (NEWLINK, DELLINK):
-                    self._changed(kind, _link(message))
+
+    def _read(self) -> bool:
+        """One datagram; False: there is none. ENOBUFS: the kernel had more to tell than we took; told as a change of nobody knows what."""
+        try:
+            data = self._socket.recv(_READ)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            self._changed(0, None)
+            return True
+        for message in _messages(data):
+            kind = message["header"]["type"]
+            if kind in (NEWADDR, DELADDR):
+                self._changed(kind, _held(message))
+            elif kind in (NEWLINK, DELLINK):
+                self._changed(kind, _link(message))
+        return True
 
 
 def _messages(data: bytes) -> Iterator[Any]:

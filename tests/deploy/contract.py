@@ -23,6 +23,8 @@ IF_CONFIGURED = {"lbctl_notices_total": frozenset({"way", "outcome"}), "lbctl_no
                  "lbctl_readiness": frozenset({"service", "practice"}),
                  "lbctl_resolver_late": frozenset({"service", "resolver"}),
                  "lbctl_resolver_convergence_seconds": frozenset({"service", "resolver"}),
+                 "lbctl_vip_holds": frozenset({"service", "actuator", "host"}), "lbctl_vip_host_ready": frozenset({"service", "actuator", "host"}),
+                 "lbctl_vip_events_total": frozenset({"service", "actuator", "host", "event"}),
                  "lbctl_actuator_serial_lag": frozenset({"service", "actuator", "server"}),
                  "lbctl_actuator_signed_until_timestamp_seconds": frozenset({"service", "actuator", "server"}),
                  "lbctl_dns_answers_total": frozenset({"transport", "rcode"}), "lbctl_dns_limited_total": frozenset({"how"}),

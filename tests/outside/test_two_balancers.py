@@ -63,6 +63,35 @@ def front(tmp_path: Path) -> Iterator[Front]:
             site.close()
 
 
+async def test_what_happens_to_the_address_is_counted_journalled_and_explained(front: Front) -> None:
+    """H45, H46: removed by somebody, claimed by another machine, and a spare host that is gone."""
+    front.start()
+    await front.held_by(0, "the preferred host does not hold it")
+    series = f'{{service="core",actuator="vip:{V4}",host="lb%d"'
+    assert "lb2 could take it" in front.lbctl.lbctl("explain", "core")
+    assert front.lbctl.metric("lbctl_vip_holds" + series % 1 + "}") == 1
+    assert front.lbctl.metric("lbctl_vip_events_total" + series % 1 + ',event="removed"}') == 0
+    front.hosts[0].run("ip", "addr", "del", f"{V4}/32", "dev", "eth0")
+    await front.site.until(lambda: front.lbctl.metric("lbctl_vip_events_total" + series % 1 + ',event="removed"}') == 1, "it is not counted")
+    await front.held_by(0, "it was not put back")
+    other = front.site.net.host("other")
+    other.run("ip", "addr", "add", f"{V4}/32", "dev", "eth0")
+    with other.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaking:
+        speaking.bind((V4, 0))
+        speaking.sendto(b"x", (front.hosts[0].ip4, 9))  # asks for that host's MAC, as the address
+    await front.site.until(lambda: front.lbctl.metric("lbctl_vip_events_total" + series % 1 + ',event="duplicated"}') >= 1, "it is not counted")
+    other.run("ip", "addr", "del", f"{V4}/32", "dev", "eth0")
+    front.agents[1].stop()
+    await front.site.until(lambda: front.lbctl.metric("lbctl_vip_host_ready" + series % 2 + "}") == 0, "the spare host is said to be well")
+    said = front.lbctl.lbctl("explain", "core")
+    assert "no other host could take it now" in said and "lb2: " in said, said
+    assert "lb1" in front.lbctl.lbctl("status", "core")
+    story = front.lbctl.lbctl("history", "core", "--last", "100")
+    for words in (f"lb1: {V4} was removed from eth0 by somebody", f"is claimed by {other.mac} too", f"lb2 could not hold {V4}"):
+        assert words in " ".join(story.split()), story
+    assert front.holding.never_two()
+
+
 def connected(front: Front) -> socket.socket:
     with front.site.net.host("idle").inside():
         return socket.create_connection((V4, PORT), PATIENCE_S)

@@ -110,7 +110,7 @@ class Controller:
                     "url": f"http://{core.host.ip4}:{PAGES}"} for core in cores]
         members[1]["syncs_from"] = "a"
         self.file.write_text(yaml.safe_dump({
-            "controller": {"name": "test", "state": str(self.file.with_suffix(".db"))}, "api": {"socket": None, "listen": []},
+            "controller": {"name": "test", "state": str(self.file.with_suffix(".db"))}, "api": {"socket": None, "listen": "127.0.0.1:9653"},
             "safety": {"stall_limit": "25ms" if probe == {"profile": "fast"} else "100ms"},
             "services": {"core": {"probe": probe, "members": members, "actuators": [{"vip": {"address": f"{V4}/32", "interface": "eth0", **vip}}]}},
         }))
@@ -119,6 +119,15 @@ class Controller:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.host.command(sys.executable, "-m", "lbctl.cli", "-c", str(self.file), "run"), stdout=log, stderr=log)
+
+    def lbctl(self, *words: str) -> str:
+        """What the command prints on the controller's own host."""
+        return self.host.run(sys.executable, "-m", "lbctl.cli", "--api", "http://127.0.0.1:9653", *words)
+
+    def metric(self, series: str) -> float:
+        """The value of one series; its labels in the order in which they are told."""
+        said = self.host.run("curl", "-sS", "http://127.0.0.1:9653/metrics")
+        return float(next(line for line in said.splitlines() if line.startswith(f"{series} ")).rsplit(" ", 1)[1])
 
     def end(self, number: int = signal.SIGKILL) -> None:
         if self.process is not None:
