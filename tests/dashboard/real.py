@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lbctl.api import tokens
-from lbctl.api.tokens import Role, Tokens
+from lbctl.api.tokens import Certificate, Role, Tokens
 from lbctl.app import App
 from lbctl.clock import SystemClock
 from lbctl.config import read
@@ -18,7 +18,7 @@ from tests.controller.pages import Pages
 
 FILE = """
 controller: {{name: test, state: {path}/state.db}}
-api: {{socket: null, listen: ["127.0.0.1:0"], tokens_file: {path}/tokens.yaml}}
+api: {{socket: null, listen: ["127.0.0.1:{port}"], tokens_file: {path}/tokens.yaml{tls}}}
 authoritative:
   listen: [127.0.0.1:0]
   zones: {{gtm.example.com: {{ns: {{ns1.gtm.example.com: [192.0.2.1]}}}}}}
@@ -43,9 +43,31 @@ class Real:
     b: Pages
     url: str
     token: str
+    path: Path
+    tls: str = ""
+    more: str = ""
 
     def seen(self) -> dict[str, Any]:
         return dict(self.app.controller.service("core"))
+
+    def write(self, port: int = 0) -> None:
+        text = FILE.format(path=self.path, a=self.a.url, b=self.b.url, port=port, tls=self.tls, more=self.more)
+        (self.path / "lbctl.yaml").write_text(text)
+
+    async def start(self) -> None:
+        """A controller on what the file says, and where its page is."""
+        self.app = App(read(self.path / "lbctl.yaml"))
+        await self.app.start()
+        assert self.app.api is not None, "a started app has its API"
+        host, port = self.app.api.addresses[0]
+        self.url = f"{'https' if self.tls else 'http'}://{host}:{port}"
+
+    async def restart(self, away: Callable[[], Awaitable[object]]) -> None:
+        """Gone until `away` has returned; then back at the same address."""
+        await self.app.stop()
+        await away()
+        self.write(int(self.url.rsplit(":", 1)[1]))
+        await self.start()
 
     async def until(self, holds: Callable[[dict[str, Any]], object], what: str, timeout_s: float = 60.0) -> None:
         """Polls the service; a slow machine only makes it later."""
@@ -58,21 +80,18 @@ class Real:
 
 
 @asynccontextmanager
-async def real(path: Path, more: str = "") -> AsyncIterator[Real]:
-    """Started and `normal`."""
+async def real(path: Path, more: str = "", *, tls: str = "", certificates: Sequence[Certificate] = ()) -> AsyncIterator[Real]:
+    """Started and `normal`. `tls`: more of the `api:` block; `certificates`: who may come with one."""
     a, b = await Pages("Primary").start(), await Pages("Standby").start()
     made, text = tokens.create("alice", Role.OPERATOR, now=SystemClock().now())
-    tokens.save(path / "tokens.yaml", Tokens(tokens=[made]))
-    (path / "lbctl.yaml").write_text(FILE.format(path=path, a=a.url, b=b.url, more=more))
-    app = App(read(path / "lbctl.yaml"))
-    await app.start()
-    assert app.api is not None, "a started app has its API"
-    host, port = app.api.addresses[0]
+    tokens.save(path / "tokens.yaml", Tokens(tokens=[made], certificates=list(certificates)))
+    it = Real(cast("App", None), a, b, "", text, path, tls, more)
+    it.write()
+    await it.start()
     try:
-        it = Real(app, a, b, f"http://{host}:{port}", text)
         await it.until(lambda seen: seen["state"] == "normal", "the first rounds")
         yield it
     finally:
-        await app.stop()
+        await it.app.stop()
         await a.stop()
         await b.stop()

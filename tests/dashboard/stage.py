@@ -184,9 +184,10 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def tab(browser: Browser, url: str, *, width: int = 1360, height: int = 900, scheme: str = "light", token: str = "") -> AsyncIterator[Page]:
+async def tab(browser: Browser, url: str, *, width: int = 1360, height: int = 900, scheme: str = "light", token: str = "",
+              **more: Any) -> AsyncIterator[Page]:
     """A tab of its own; what the page complains of, or asks another host for, fails the test."""
-    context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+    context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)  # type: ignore[arg-type]
     page = await context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

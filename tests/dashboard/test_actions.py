@@ -250,3 +250,25 @@ async def test_a_second_person_is_told_what_the_first_one_asked_for(browser: Bro
         await expect(page.locator(".ask h2")).to_have_text("A second person's yes is needed")
         await page.click("[data-verb=approve]")
         await expect(page.locator(".consequence")).to_contain_text("bob has asked for: failover --force: fire in dc1")
+
+
+async def test_many_services_at_once_are_counted_named_and_answered_one_by_one(browser: Browser, api: Stage) -> None:
+    """A mass move is released, a site is taken into maintenance: `lbctl release --all`, from the page."""
+    for number in range(12):
+        api.put("normal", f"dc1-{number:02}", alerts=[{"kind": "MassMoveHeld", "member": None, "text": "many services want to move at once"}])
+    api.put("normal", "dc2-00")
+    async with tab(browser, api.url, token="t") as page:
+        await page.fill("#filter", "dc1")
+        await page.click("#together summary")
+        await page.click("[data-verb=all-release]")
+        await expect(page.locator("dialog h2")).to_have_text("Release 12 services")
+        await expect(page.locator(".consequence")).to_contain_text("dc1-07 and 4 more")
+        await page.fill("[data-field=reason]", "the link is back")
+        await expect(page.locator("[data-go]")).to_be_disabled()
+        await page.fill("[data-field=typed]", "12")
+        api.refusals.append((412, {"title": "somebody else changed it first", "detail": "revision 42, not 41"}))
+        await page.click("[data-go]")
+        await expect(page.locator(".answer")).to_contain_text("Done for 11 of 12.")
+        await expect(page.locator(".answer li")).to_have_text("dc1-00: revision 42, not 41")
+    assert [path for path, _, _ in api.asked] == [f"/api/v1/services/dc1-{number:02}/release" for number in range(12)]
+    assert all(body == {"reason": "the link is back"} and headers["If-Match"] == '"41"' for _, body, headers in api.asked)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from lbctl.api.tokens import Certificate, Role
+from tests.api.certificates import Authority
 from tests.dashboard.real import real
 from tests.dashboard.stage import tab
 
@@ -45,3 +48,51 @@ async def test_an_operator_sets_maintenance_from_the_page_and_his_name_and_reaso
         await expect(page.locator(".keep")).to_contain_text("change 4711 · by alice", timeout=TIMEOUT)
         maintenance = lbctl.seen()["maintenance"]
         assert maintenance["on"] and maintenance["by"] == "alice" and maintenance["reason"] == "change 4711" and maintenance["until"]
+
+
+async def test_a_restart_is_said_with_the_time_of_what_is_shown_and_overcome_by_itself(browser: Browser, tmp_path: Path) -> None:
+    """H56's neighbour: old figures are never shown as new ones, and the lines of the time between are not missing."""
+    async with real(tmp_path) as lbctl, tab(browser, lbctl.url) as page:
+        await expect(page.locator("#link")).to_have_text("live", timeout=TIMEOUT)
+        await expect(page.locator(".steps li").first).to_be_visible(timeout=TIMEOUT)
+
+        async def away() -> None:
+            await expect(page.locator("#link")).to_have_text(re.compile(r"stale since \d\d:\d\d:\d\dZ"), timeout=TIMEOUT)
+            await expect(page.locator("#notice")).to_contain_text("It is asked again by itself")
+            await expect(page.locator(".where")).to_contain_text("Clients are sent to core-a")
+
+        await lbctl.restart(away)
+        await expect(page.locator("#link")).to_have_text("live", timeout=TIMEOUT)
+        await expect(page.locator("#notice")).to_be_hidden()
+        await expect(page.locator(".steps")).to_contain_text("started", timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize(("role", "may"), [(Role.OPERATOR, True), (Role.VIEWER, False)], ids=["operator", "viewer"])
+async def test_a_client_certificate_says_who_is_at_the_page(browser: Browser, tmp_path: Path, role: Role, may: bool) -> None:
+    """Without any token: what is offered follows from the certificate's role, and its name stands in the journal."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("lbctl.example.com")
+    mine, my_key = authority.issue("olga")
+    tls = f", tls: {{cert_file: {certificate}, key_file: {key}, client_ca_file: {authority.file}}}"
+    async with real(tmp_path, tls=tls, certificates=[Certificate(name="olga", role=role)]) as lbctl:
+        login = [{"origin": lbctl.url, "certPath": mine, "keyPath": my_key}]
+        async with tab(browser, lbctl.url, ignore_https_errors=True, client_certificates=login) as page:
+            await expect(page.locator("#token")).to_have_text(f"olga · {role.name.lower()}", timeout=TIMEOUT)
+            if not may:
+                await expect(page.locator(".reader")).to_contain_text("You are olga, a viewer: you may look.")
+                return
+            await page.click("[data-verb=hold]")
+            await page.fill("[data-field=reason]", "cabling")
+            await page.click("[data-go]")
+            await expect(page.locator(".answer.done")).to_be_visible(timeout=TIMEOUT)
+            held = lbctl.seen()["held"]
+            assert (held["by"], held["reason"]) == ("olga", "cabling")
+            foreign = await page.context.new_page()
+            await foreign.goto("about:blank")
+            for mode, kind in (("no-cors", "text/plain"), ("cors", "text/plain"), ("cors", "application/json")):
+                await foreign.evaluate(RIDE, [f"{lbctl.url}/api/v1/services/core/release", mode, kind])
+            assert lbctl.seen()["held"] == held, "a foreign page may not ride on the certificate (H39)"
+
+
+RIDE = """([url, mode, kind]) => fetch(url, { method: "POST", mode, credentials: "include", headers: { "Content-Type": kind }, body: "{}" })
+  .catch(() => "refused by the browser")"""

@@ -84,7 +84,8 @@ async function send(act, form, redraw, done) {
   form.busy = true;
   form.answer = null;
   redraw();
-  try {
+  if (act.each) form.answer = await sendEach(act, form);
+  else try {
     const outcome = await write(act.path || service(form.shown.name, `/${act.verb}`), body(act, form.values), form.seen);
     form.answer = h("div", { class: "answer done", role: "status", "data-key": "answer" }, icon("ok"), ` ${outcome.message || "Done."}`, outcome.code === 6 ? " Accepted; not seen everywhere yet." : "");
   } catch (problem) {
@@ -93,6 +94,21 @@ async function send(act, form, redraw, done) {
   form.busy = false;
   redraw();
   await done();
+}
+
+// One after the other; what one refuses is no reason to leave out the next.
+async function sendEach(act, form) {
+  const wrong = [];
+  for (const one of act.each) {
+    try {
+      await write(service(one.name, `/${act.verb}`), body(act, form.values), one.revision);
+    } catch (problem) {
+      wrong.push(`${one.name}: ${problem.message}`);
+    }
+  }
+  const done = act.each.length - wrong.length;
+  return h("div", { class: `answer ${wrong.length ? "refused" : "done"}`, role: wrong.length ? "alert" : "status", "data-key": "answer" },
+    h("p", {}, icon(wrong.length ? "warn" : "ok"), `Done for ${done} of ${act.each.length}.`), h("ul", {}, wrong.slice(0, 20).map((text) => h("li", {}, rich(text)))));
 }
 
 function refusal(problem, shown) {

@@ -77,7 +77,23 @@ function failover(shown, _, explained) {
 const maintained = (shown) => `If ${shown.active || "the active member"} fails meanwhile, its clients are without service until somebody acts. That still pages.`;
 const upgradePath = (shown) => `/services/${encodeURIComponent(shown.name)}/upgrade`;
 
+// Several services at once: each is asked for by itself, with the revision that was seen of it; `shown.many` are the services of the list.
+const COUNTED = (many) => ({ name: "typed", kind: "text", label: `This is for ${many.length} services. Type ${many.length} to confirm`, need: true, equals: String(many.length) });
+const named = (many, every) => (many.length === every ? "--all" : many.map((one) => one.name).join(" "));
+const listed = (many) => `${many.slice(0, 8).map((one) => one.name).join(", ")}${many.length > 8 ? ` and ${many.length - 8} more` : ""}.`;
+
+const MANY = {
+  "all-maintenance": ({ many, every }) => ({ title: `Maintenance of ${many.length} services`, go: "Start maintenance", verb: "maintenance", each: many, fields: [FOR, COUNTED(many), REASON], fixed: { action: "on" },
+    says: (v) => [`Nothing moves by itself until ${clock(after(v))} in ${listed(many)}`, "If an active member of theirs fails meanwhile, its clients are without service until somebody acts. That still pages."],
+    line: (v) => `lbctl maintenance on ${named(many, every)} --for ${v.for} --reason ${quoted(v.reason)}` }),
+  "all-maintenance-off": ({ many, every }) => ({ title: `End the maintenance of ${many.length} services`, go: "End maintenance", verb: "maintenance", each: many, fields: [COUNTED(many), OPTIONAL], fixed: { action: "off" },
+    says: () => [`Automatic moves are possible again after clean rounds in ${listed(many)}`], line: () => `lbctl maintenance off ${named(many, every)}` }),
+  "all-release": ({ many, every }) => ({ title: `Release ${many.length} services`, go: "Release", verb: "release", each: many, danger: true, fields: [COUNTED(many), OPTIONAL],
+    says: () => [`Each is judged anew at once, and may move at once: ${listed(many)}`, "Find the common cause of so many failures first."], line: () => `lbctl release ${named(many, every)}` }),
+};
+
 export const ACTS = {
+  ...MANY,
   failover,
   maintenance: (shown) => ({ title: `Maintenance of ${shown.name}`, go: "Start maintenance", verb: "maintenance", fields: [FOR, BEGINS, REASON],
     body: (v) => ({ action: "on", for: v.for, reason: v.reason, ...(v.begins ? { from: later(v.begins) } : {}) }),

@@ -58,6 +58,17 @@ export function glance(services, filter, selected, choose) {
   }), ...more];
 }
 
+// What is done to all that the filter leaves. Folded away: nobody shall do this by a slip.
+export function together(services, filter, act) {
+  const many = ordered(services, filter);
+  if (many.length < 2) return [];
+  const kept = many.filter((shown) => shown.maintenance.until), free = many.filter((shown) => !shown.maintenance.until);
+  const stopped = many.filter((shown) => shown.held || (shown.alerts || []).some((alert) => alert.kind === "MassMoveHeld"));
+  const button = (verb, label, some) => (some.length ? h("button", { type: "button", "data-key": verb, "data-verb": verb, onclick: () => act(verb, some.map(({ name, revision }) => ({ name, revision }))) }, `${label} (${some.length})`) : null);
+  return [h("details", { "data-key": "together" }, h("summary", {}, `All ${many.length} ${filter ? "that match" : "services"} …`),
+    h("div", { class: "actions" }, button("all-maintenance", "Maintenance", free), button("all-maintenance-off", "End maintenance", kept), button("all-release", "Release", stopped)))];
+}
+
 export function summary(services) {
   if (!services.length) return [];
   const count = (test) => services.filter(test).length;

@@ -4,7 +4,7 @@ import { askToken, close, keepUp, keys, open } from "./actions.js";
 import { trimmed } from "./chart.js";
 import { depth } from "./depth.js";
 import { h, show } from "./dom.js";
-import { glance, ordered, summary, tone } from "./glance.js";
+import { glance, ordered, summary, together, tone } from "./glance.js";
 import * as notices from "./notices.js";
 import { state } from "./words.js";
 import { span } from "./times.js";
@@ -174,6 +174,11 @@ async function acted() {
 
 const may = () => ["operator", "admin"].includes(page.me?.role);
 
+// Many at once are those of this moment: what the list shows later is not what was confirmed.
+function actTogether(verb, many) {
+  open(verb, () => ({ name: "", revision: 0, state: "normal", many, every: page.services.length }), null, acted, {});
+}
+
 function onStep(step) {
   const own = page.more.get(step.service);
   if (own?.loaded && !own.steps.some((known) => known.seq === step.seq)) {
@@ -187,13 +192,14 @@ function draw() {
   const shown = current();
   document.body.classList.toggle("in-depth", Boolean(shown) && location.hash.startsWith("#/service/"));
   show(at("services"), glance(page.services, at("filter").value, page.selected, (name) => choose(name)));
+  show(at("together"), may() ? together(page.services, at("filter").value, actTogether) : []);
   show(at("summary"), summary(page.services));
   show(at("depth"), shown ? depth(shown, more(shown.name), act, may(), page.me) : h("p", { class: "empty" }, !page.selected ? "Choose a service." : page.services.some((one) => one.name === page.selected) || !page.readAt ? "Reading …" : `No service is called ${page.selected}.`));
   const worst = ordered(page.services, "")[0];
   document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${state(worst.state)[1]} – lbctl` : "lbctl";
   at("notice").hidden = !page.problem;
   at("notice").textContent = page.problem;
-  at("token").textContent = page.me && (token.get() || may()) ? `${page.me.by} · ${page.me.role}` : token.get() ? "Token ✓" : "Token";
+  at("token").textContent = page.me && page.me.by !== "local" ? `${page.me.by} · ${page.me.role}` : token.get() ? "Token ✓" : "Token";
   at("token").title = may() ? "you may act; another token?" : "reading only; enter an operator's token to act";
   keepUp();
   tick();
