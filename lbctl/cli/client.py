@@ -191,7 +191,15 @@ class Client:
             return Failure(NOT_ALLOWED, f"you may not open {self.address[5:]}: its file permission decides who may; try sudo, or join its group")
         if isinstance(error, FileNotFoundError | ConnectionRefusedError):
             return Failure(1, f"no controller answers at {self.address}; is it running (`lbctl run`)? `--api` names another place")
-        return Failure(1, f"{self.address}: {error}")
+        if isinstance(error, TimeoutError):
+            return Failure(1, f"{self.address} takes the connection and says nothing for {TIMEOUT_S:g} s: is it stopped, or is it no lbctl?")
+        reason = getattr(error, "reason", "")  # of ssl.SSLError, whose import is slow and rarely needed
+        if reason == "CERTIFICATE_VERIFY_FAILED":
+            why = getattr(error, "verify_message", "")
+            return Failure(1, f"the certificate of {self.address} is not believed: {why}; $LBCTL_CA_FILE names the authority that signed it")
+        if reason:
+            return Failure(1, f"{self.address} does not speak TLS as we do ({reason.lower().replace('_', ' ')}); is it http://?")
+        return Failure(1, f"{self.address}: {error.strerror or error}")
 
     def close(self) -> None:
         """No more is asked."""

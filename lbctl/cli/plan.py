@@ -21,8 +21,10 @@ def plan(options: Globals, file: Path) -> None:
     """What a reload to FILE would change, and what would be published afterwards; changes nothing."""
     try:
         text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(USAGE, f"{file}: {error}") from None
+    except OSError as error:
+        raise Failure(USAGE, f"{file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Failure(USAGE, f"{file}: this is not a text in UTF-8") from None
     found = Client(options).post(("plan",), {"text": text, "name": str(file)})
     emit(options, found, told(found))
 

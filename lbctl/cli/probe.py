@@ -58,6 +58,8 @@ def _aims_of_member(options: Globals, what: str, engine: Engine) -> Iterable[tup
     if name not in config.services:
         raise _unknown("service", name, config.services)
     built = config.services[name]
+    if not member:
+        raise Failure(USAGE, f"say which member: {', '.join(f'{name}/{one.name}' for one in built.settings.members)}")
     if member not in built.settings.names:
         raise _unknown("member", member, built.settings.names)
     one = probe_of(built.monitor, engine)

@@ -9,7 +9,10 @@ from typing import Any
 import click
 
 from lbctl import __version__
+from lbctl.cli import let_go
+from lbctl.cli.failure import CONFIG_INVALID, ERROR, Failure
 from lbctl.cli.options import Globals, global_options
+from lbctl.errors import ConfigError, LbctlError
 
 VERBS: dict[str, tuple[str, str]] = {
     "run": ("run", "The controller, in the foreground."),
@@ -61,6 +64,18 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"lbctl.cli.{found[0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What a verb leaves to its caller ends by the contract's codes too, and never in a traceback. A pipe that was closed is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            let_go()
+            ctx.exit(0)
+        except ConfigError as error:
+            raise Failure(CONFIG_INVALID, str(error)) from None
+        except LbctlError as error:
+            raise Failure(ERROR, str(error)) from None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in VERBS and not args[0].startswith("-"):

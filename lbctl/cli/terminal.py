@@ -19,7 +19,7 @@ _BLOCKS, _PLAIN = "▁▂▃▄▅▆▇█", "_.-~=+*#"
 
 def room() -> int:
     """Columns of the terminal; `WIDE` where there is none."""
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else WIDE
+    return os.get_terminal_size(sys.stdout.fileno()).columns or WIDE if sys.stdout.isatty() else WIDE
 
 
 def obeys() -> bool:

@@ -24,6 +24,8 @@ from lbctl.cli.terminal import fitted, laid, obeys
 from lbctl.clock import SystemClock
 
 REFRESH_S = 1.0
+LINES = 24
+"""Of a terminal that does not say how many it has (a serial console)."""
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 Look = Callable[[], tuple[list[str], Any]]
@@ -87,6 +89,6 @@ def watch(client: Client, look: Look) -> None:
 
 def _paint(lines: Sequence[str]) -> None:
     """Over what stands there, line by line, so that nothing flickers."""
-    rows = os.get_terminal_size(sys.stdout.fileno()).lines
+    rows = os.get_terminal_size(sys.stdout.fileno()).lines or LINES
     sys.stdout.write("\x1b[H" + "".join(f"{line}\x1b[K\n" for line in fitted(laid(lines), max(rows - 1, 1))) + "\x1b[J")
     sys.stdout.flush()
