@@ -60,8 +60,8 @@ async def serving(play: Play | bytes, *, tls: ssl.SSLContext | None = None, host
     try:
         yield server
     finally:
+        await _turns()  # a connection that was just made becomes one of ours: accepted after the close, nobody would ever end it
         listening.close()
-        await _turns()  # a connection that was just accepted becomes one of ours
         for writer in list(server.writers):
             writer.transport.abort()
         for task in list(tasks):
