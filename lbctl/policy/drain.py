@@ -23,6 +23,9 @@ from lbctl.policy.turn import Turn
 
 LOW_S = 5.0
 """What the TTL is lowered to (the floor of SEMANTICS section 8)."""
+ROUNDING_S = 2.0
+"""Caches count in whole seconds and give the last one away: one second each, for the resolver and a forwarder before it. A resolver that was given a
+TTL of 5 was seen to tell the old answer for 5.4 s."""
 GIVE_UP_S = 120.0
 """How long every actuator has for lowering its TTL."""
 
@@ -120,7 +123,7 @@ def watch_farewell(turn: Turn) -> None:
 def farewell(turn: Turn, member: str, ttl_s: float) -> None:
     """The planned move off `member` is seen everywhere."""
     if ttl_s > 0 and not turn.case.modes:
-        turn.save(farewell=Farewell(member, turn.now + ttl_s))
+        turn.save(farewell=Farewell(member, turn.now + ttl_s + ROUNDING_S))
 
 
 def wake_times(case: Case) -> Iterator[float]:

@@ -11,10 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import dns.asyncquery
-import dns.exception
-import dns.message
-
 from lbctl.app import App
 from lbctl.config import read
 from lbctl.dns.settings import Endpoint
@@ -22,7 +18,8 @@ from lbctl.metrics import labels
 from lbctl.model.commands import Command
 from lbctl.model.decision import Step
 from tests.peers import dns_servers
-from tests.peers.dns_servers import KEY, ZONE, free_place, program, secret
+from tests.peers.dns_servers import KEY, ZONE, free_place, secret
+from tests.peers.unbound import Client, asking, unbound
 
 A, B = "192.0.2.10", "198.51.100.10"
 EMBEDDED = "sentry.gtm.example.com"
@@ -42,76 +39,21 @@ services:
       - {{name: b, role: secondary, address: {b}, url: "tcp://127.0.0.1:{port_b}"}}
     actuators: [{actuator}]
 """
-UNBOUND = """
-server:
-  directory: "{folder}"
-  chroot: ""
-  username: ""
-  pidfile: ""
-  logfile: ""
-  use-syslog: no
-  do-daemonize: no
-  interface: {host}@{port}
-  access-control: 127.0.0.0/8 allow
-  do-not-query-localhost: no
-  module-config: "iterator"
-  num-threads: 1
-  {options}
-remote-control:
-  control-enable: no
-stub-zone:
-  name: "{zone}"
-  stub-addr: {server}@{server_port}
-"""
-
-
 async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-class Cached:
-    """lbctl, two members, unbound, and a client that asks it all the time. `told`: (loop time, addresses, seconds left) of each answer."""
+class Cached(Client):
+    """lbctl, two members, unbound, and a client that asks it all the time."""
 
     def __init__(self, app: App, name: str, resolver: Endpoint, servers: dict[str, asyncio.Server]) -> None:
+        super().__init__(name, resolver)
         self.app = app
-        self.name = name
-        self.resolver = resolver
-        self.told: list[tuple[float, str, int]] = []
         self._servers = servers
 
     def stop(self, member: str) -> None:
         """The member takes no more connections."""
         self._servers[member].close()
-
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def last(self, address: str) -> float:
-        """When the client was last told this address; 0 for never."""
-        return max((at for at, seen, _ in self.told if seen == address), default=0.0)
-
-    async def poll(self) -> None:
-        """Asks every 20 ms, for ever."""
-        while True:
-            try:
-                host, port = self.resolver
-                reply = await dns.asyncquery.udp(dns.message.make_query(self.name, "A"), host, port=port, timeout=2)
-                seen = ",".join(sorted(item.address for answer in reply.answer for item in answer))
-                self.told.append((self.now(), seen, min((answer.ttl for answer in reply.answer), default=0)))
-            except (dns.exception.Timeout, OSError):
-                self.told.append((self.now(), "silence", 0))
-            await asyncio.sleep(0.02)
-
-    async def until_told(self, address: str, *, within_s: float = 60.0) -> None:
-        async with asyncio.timeout(within_s):
-            while not self.told or self.told[-1][1] != address:
-                await asyncio.sleep(0.02)
-
-    async def until_left(self, seconds: int) -> None:
-        """The cache keeps its answer for so long only."""
-        async with asyncio.timeout(60):
-            while self.told[-1][2] != seconds:
-                await asyncio.sleep(0.02)
 
     async def until_step(self, kind: str) -> None:
         """A line of this kind stands in the journal."""
@@ -163,30 +105,18 @@ async def cached(
     actuator = _actuator(folder, primary, ttl_s, (place, *more), secondary)
     (folder / "lbctl.yaml").write_text(FILE.format(state=folder / "state.db", a=A, b=B, actuator=actuator, min_outage=min_outage, **ports))
     app = App(read(folder / "lbctl.yaml"))
-    process = poller = None
     try:
         await app.start()
         assert app.dns is not None
-        server = secondary or primary or app.dns.endpoints[0]
-        there = {"server": server.host, "server_port": server.port, "zone": zone}
-        text = UNBOUND.format(folder=folder, host=place.host, port=place.port, options=options, **there)
-        (folder / "unbound.conf").write_text(text)
         async with asyncio.timeout(60):
             while app.controller.service("sentry")["state"] != "normal":
                 await asyncio.sleep(0.02)
-        with (folder / "unbound.log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(program("unbound"), "-d", "-c", str(folder / "unbound.conf"), stdout=log, stderr=log)
-        made = Cached(app, name, place, servers)
-        poller = asyncio.create_task(made.poll())
-        await made.until_told(A)
-        yield made
+        async with unbound(folder, place, zone, secondary or primary or app.dns.endpoints[0], options):
+            made = Cached(app, name, place, servers)
+            async with asking(made):
+                await made.until_told(A)
+                yield made
     finally:
-        if poller is not None:
-            poller.cancel()
-            await asyncio.gather(poller, return_exceptions=True)
-        if process is not None:
-            process.kill()
-            await process.wait()
         await app.stop()
         for one in servers.values():
             one.close()

@@ -14,6 +14,7 @@ from lbctl.model.decision import Step
 from lbctl.policy.drain import LOW_S
 from tests.peers.caching import A, B, Cached, cached
 from tests.peers.dns_servers import KEY, SECONDARIES, ZONE, Peer, bind_primary, free_place, notify
+from tests.peers.unbound import ended
 
 pytestmark = [pytest.mark.peer("unbound"), pytest.mark.peer("bind")]
 FOLLOWERS = pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.peer(kind)) for kind in ("knot", "nsd")])
@@ -45,8 +46,7 @@ async def hidden(folder: Path, kind: str, ttl_s: int) -> AsyncIterator[tuple[Cac
                 async with cached(folder, ttl_s=ttl_s, primary=primary.place, secondary=place) as world:
                     yield world, line
             finally:
-                telling.cancel()
-                await asyncio.gather(telling, return_exceptions=True)
+                await ended(telling)
 
 
 async def ledger(world: Cached, *, verified: int) -> dict[str, object]:

@@ -12,7 +12,7 @@ from lbctl.model.commands import Code
 from lbctl.model.events import Drained, DriveStep
 from lbctl.model.settings import MonitorSettings, ServiceSettings
 from lbctl.policy import desired
-from lbctl.policy.drain import GIVE_UP_S, LOW_S
+from lbctl.policy.drain import GIVE_UP_S, LOW_S, ROUNDING_S
 from lbctl.policy.runs import may_go_on
 from tests.policy.stage import Stage, pair
 from tests.policy.test_follow import Beside
@@ -67,9 +67,9 @@ def test_the_old_one_serves_until_no_cache_sends_anybody_there() -> None:
     assert stage.switchover(drain=False).code is Code.ACCEPTED
     assert stage.serving() == "b"
     stage.verify()
-    stage.on(TTL - 2)
-    assert not stage.told("drained")
-    stage.on(3)
+    stage.on(TTL + 1)
+    assert not stage.told("drained"), "caches count in whole seconds"
+    stage.on(2)
     assert "it may be stopped" in stage.told("drained")[0]
 
 
@@ -80,7 +80,7 @@ def test_after_a_drain_that_takes_only_the_low_ttl() -> None:
     stage.wait(0.1)
     assert stage.serving() == "b"
     stage.verify()
-    stage.on(LOW_S + 1)
+    stage.on(LOW_S + ROUNDING_S + 1)
     assert stage.told("drained")
 
 
