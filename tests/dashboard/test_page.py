@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.async_api import Browser, expect
 
+from lbctl.notifiers.words import WORDS
 from tests.dashboard import shown
 from tests.dashboard.stage import Stage, tab
 
@@ -226,6 +227,16 @@ async def test_what_helps_against_a_failure_is_not_advised_half_way_through_an_e
         await expect(page.locator(".part.next")).not_to_contain_text("lbctl failover")
 
 
+async def test_every_alert_says_what_helps(browser: Browser, api: Stage) -> None:
+    """As the notice of the same alert does; two of them have a place of their own on the page."""
+    api.put("normal")
+    async with tab(browser, api.url) as page:
+        rows = "Object.entries(words.ON_ALERT).map(([kind, say]) => [kind, say('S', 'M', 'A')])"
+        told = await page.evaluate(f"import('/static/words.js').then((words) => {rows})")
+    assert {kind for kind, _ in told} == {kind for kind in WORDS if kind[0].isupper()} - {"ApprovalPending", "NoEligibleStandby"}
+    assert all(text and "undefined" not in f"{text}{more}" for _, (text, *more) in told)
+
+
 async def test_the_gate_s_hints_can_be_typed_and_long_times_are_not_counted_in_seconds(browser: Browser, api: Stage) -> None:
     api.put("failed-over")
     async with tab(browser, api.url) as page:
@@ -240,6 +251,7 @@ async def test_a_large_pool_is_a_table_with_the_failing_first(browser: Browser, 
     api.put("pool", members=rows, answering=[row["name"] for row in rows if row["active"]])
     async with tab(browser, api.url) as page:
         await expect(page.locator(".members")).to_contain_text("299 of 300 are up, 299 answer clients")
+        await expect(page.locator(".row .dot")).to_have_text(["299 of 300 are up", "sentry-222"])
         assert "sentry-222" in await page.locator(".members tbody tr").first.inner_text() and await page.locator(".members tbody tr").count() == 25
         await page.click(".members button")
         await expect(page.locator(".members tbody tr")).to_have_count(300)

@@ -48,7 +48,7 @@ function head(shown, more, act, may, who) {
     unserved(shown),
     shown.halted ? h("p", { class: "alone bad", role: "alert" }, icon("bad"), h("span", {}, spoken(shown.halted))) : null,
     alerts.length ? h("ul", { class: "alerts" }, alerts.map((alert) => h("li", { "data-key": `${alert.kind}${alert.member}` }, icon("warn"), h("b", {}, alert.kind), " ", rich(alert.text)))) : null,
-    may ? buttons(shown, act) : h("p", { class: "need reader" }, icon("lock", "idle"), h("span", {}, who ? `You are ${who.by}, a ${who.role}: you may look. ` : "You may look. "),
+    may ? buttons(shown, act) : h("p", { class: "reader" }, icon("lock", "idle"), h("span", {}, who ? `You are ${who.by}, a ${who.role}: you may look. ` : "You may look. "),
       h("button", { type: "button", class: "quiet", "data-verb": "token", onclick: () => act("token") }, "Enter an operator's token to act")));
 }
 

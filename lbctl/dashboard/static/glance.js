@@ -36,7 +36,14 @@ export function chips(shown) {
   return made.map(([sign, colour, word, title]) => h("span", { class: `chip ${colour}`, title }, icon(sign, colour), word));
 }
 
+const DOTS_MAX = 6;
+
 function dots(shown) {
+  if (shown.members.length > DOTS_MAX) {
+    const bad = shown.members.filter((member) => member.health === "down");
+    return h("span", { class: "dots" }, h("span", { class: "dot" }, icon(bad.length ? "warn" : "ok"), h("span", {}, `${shown.members.length - bad.length} of ${shown.members.length} are up`)),
+      bad.slice(0, 3).map((member) => h("span", { class: "dot" }, icon("bad"), h("span", { class: "mono" }, member.name))), bad.length > 3 ? h("span", {}, `and ${bad.length - 3} more`) : null);
+  }
   return h("span", { class: "dots" }, shown.members.map((member) => {
     const [colour, word] = verdict(member);
     return h("span", { class: `dot ${member.active ? "active" : ""}`, title: `${member.name}: ${word}${member.active ? ", has the traffic" : ""}` },

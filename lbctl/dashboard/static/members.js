@@ -87,7 +87,7 @@ function table(shown, more, act) {
   const kept = more.members ? rows : rows.slice(0, Math.max(ROWS_FIRST, rows.filter((member) => rank(member) < 3).length));
   const well = rows.filter((member) => member.health === "up").length, at = now();
   return [
-    h("p", {}, icon(well === rows.length ? "ok" : "warn"), `${well} of ${rows.length} are up, ${shown.answering.length} answer clients`),
+    h("p", {}, icon(well === rows.length ? "ok" : "warn"), h("span", {}, `${well} of ${rows.length} are up, ${shown.answering.length} answer clients`)),
     h("div", { class: "scroll" }, h("table", {},
       h("thead", {}, h("tr", {}, ["Member", "Says", "For", "Took", "Looked", ""].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, kept.map((member) => {

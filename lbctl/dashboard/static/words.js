@@ -47,7 +47,7 @@ export function line(step) {
 
 const COMMAND = (text) => ({ command: text });
 
-const ON_ALERT = {
+export const ON_ALERT = {
   OldPrimaryReturned: (name, member, active) => [`On ${member}, so that clients with old answers cannot write there: \`failover client-connection disable\`, \`failover mode secondary\`; then sync it from ${active}.`],
   TrafficOnUnpromoted: (name, member) => [`Promote ${member}, which has the traffic: \`failover mode primary\` there.`],
   RolesSwappedOutside: (name) => ["If the exchange was meant, let lbctl follow:", `lbctl swap-roles ${name} --reason …`],
@@ -62,6 +62,12 @@ const ON_ALERT = {
   WrongServer: (name, member) => [`Looks at ${member} are answered by another member; nothing moves meanwhile. Compare certificate and address:`, `lbctl probe ${name}/${member}`],
   FamilyWithheld: (name, member) => [`One address family of ${member} does not answer; its clients are sent over the other. See which:`, `lbctl probe ${name}/${member}`],
   StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
+  Rogue: (name, member) => [`Find out who promoted ${member}; if nobody is to use it: \`failover mode secondary\` there. See what it says:`, `lbctl probe ${name}/${member}`],
+  SelfPromotedNotAdopted: (name, member) => [`Make sure that nobody else writes, then accept ${member}:`, `lbctl failover ${name} --to ${member} --reason …`],
+  RunFailed: (name) => ["The run on the Cores has stopped, and nothing goes on by itself. Repair what it names, then:", `lbctl resume ${name} --drive`],
+  NotSaved: () => ["lbctl decides nothing that it cannot save. Look at the disk of its state file, on its own host.", ""],
+  HeldLong: (name) => ["Held for more than eight hours. If that is forgotten:", `lbctl release ${name}`],
+  FollowNotPossible: (name) => ["It cannot follow to where its clients are. Repair its members at that site:", `lbctl explain ${name}`],
   UnknownMode: (name, member) => [`See what ${member} really says:`, `lbctl probe ${name}/${member}`],
 };
 
@@ -89,6 +95,7 @@ export function advice(shown, explained) {
   if (shown.monitor === "core" && active && !active.promoted && active.health === "up" && active.monitors.status?.verdict !== "ok" && shown.kind !== "pool")
     says.push({ text: `Promote ${active.name}, unless it does so by itself: on its command line, \`enable\`, then`, ...COMMAND("failover mode primary") });
   if (text) says.push({ text: text[0], ...COMMAND(text[1]) });
+  if (shown.active === shown.primary && (shown.alerts || []).some((alert) => alert.kind === "NoEligibleStandby")) says.push({ text: "Nobody could take over. Each practice that is not kept stands under Readiness:", ...COMMAND(`lbctl readiness ${name}`) });
   for (const alert of shown.alerts || []) {
     const told = ON_ALERT[alert.kind]?.(name, alert.member, shown.active);
     if (told) says.push({ text: told[0], ...COMMAND(told[1] || "") });
