@@ -197,6 +197,7 @@ PAGED_ALERTS = frozenset(
         "UpgradeUnfinished",
         "WrongServer",
         "ClientPathDown",
+        "PoolShort",
     }
 )
 

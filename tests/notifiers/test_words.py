@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbctl.metrics import ALERTS
 from lbctl.model.decision import Note, Step
 from lbctl.notifiers import text
 from lbctl.notifiers.base import Severity
 from lbctl.notifiers.words import WORDS, from_note, from_step
 from lbctl.policy import conditions
+from lbctl.policy.conditions import PAGED, PAGED_ALERTS
 
 RUNBOOKS = Path(__file__).parents[2] / "deploy" / "runbooks"
 
@@ -93,3 +97,32 @@ def test_no_text_breaks_the_words_or_the_mail(kind: str, said: str, member: str,
         told = from_note(Note(name, said, member=member, page=True, evidence=evidence), service="{service}", at=5.0)
         assert told is not None
         assert text.body(told) and not re.search(r"[\r\n]", text.subject(told).replace(said, "")), "one line"
+
+
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((Path(__file__).parents[2] / "deploy/prometheus/lbctl.rules.yml").read_text())["groups"]
+    for rule in group["rules"]
+]
+WAKES = {rule["alert"]: rule["labels"]["severity"] == "page" for rule in RULES}
+ASKED = [(word, rule["alert"]) for rule in RULES for word in re.findall(r'lbctl_alert\{alert="(\w+)"\}', rule["expr"])]
+LASTING = {"failed-over", "re-arming"}
+"""States that wake nobody as such; how long they last is Prometheus' to tell."""
+
+
+@pytest.mark.parametrize("word", ALERTS)
+def test_whom_lbctl_wakes_prometheus_wakes_and_nobody_else(word: str) -> None:
+    """One truth: the policy's paging set, the words of the notice, and the severity of the rule, the one that is made of it and the one it names."""
+    rules = {WORDS[word].runbook, *(alert for asked, alert in ASKED if asked == word)}
+    assert {WAKES[alert] for alert in rules} == {word in PAGED_ALERTS} == {WORDS[word].severity is Severity.PAGE}
+
+
+def test_nothing_is_in_the_paging_set_that_is_never_told() -> None:
+    assert set(ALERTS) >= PAGED_ALERTS
+    assert {word for word, _ in ASKED} <= set(ALERTS)
+
+
+def test_a_state_that_wakes_somebody_does_so_by_either_way() -> None:
+    asked = [(state, rule["alert"]) for rule in RULES for state in re.findall(r'lbctl_service_state\{state="([a-z-]+)"\} == 1', rule["expr"])]
+    assert {state for state, _ in asked} >= PAGED
+    assert [state for state, alert in asked if state not in LASTING and WAKES[alert] != (state in PAGED)] == []
