@@ -31,12 +31,12 @@ class Authority:
         return x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key).serial_number(
             x509.random_serial_number()).not_valid_before(now - day).not_valid_after(now + day)
 
-    def issue(self, name: str, *, file: str | None = None) -> tuple[str, str]:
-        """Certificate and key files for this common name, good for 127.0.0.1."""
+    def issue(self, name: str, *, file: str | None = None, address: str = "127.0.0.1") -> tuple[str, str]:
+        """Certificate and key files for this common name, good for the name and the address."""
         key = ec.generate_private_key(ec.SECP256R1())
-        address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        here = [x509.IPAddress(ipaddress.ip_address(address)), *([x509.DNSName(name)] if "." in name else [])]
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        certificate = self._build(_name(name), key.public_key()).add_extension(address, False).add_extension(usage, False).sign(
+        certificate = self._build(_name(name), key.public_key()).add_extension(x509.SubjectAlternativeName(here), False).add_extension(usage, False).sign(
             self._key, hashes.SHA256())
         files = self.directory / f"{file or name}.crt", self.directory / f"{file or name}.key"
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

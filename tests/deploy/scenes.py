@@ -1,0 +1,222 @@
+"""What the manual and the runbooks tell people to type, in the states that they speak of: scenes that are played on a host (test_commands.py).
+
+A line is a command as it stands in the manual. Before it may stand the exit codes that are right there (`3: `, `0,6: `; without: 0), or `for 3s: `
+for one that goes on until Ctrl-C. A line with `!` is a direction: a method of `Stage`. SERVICE is core, MEMBER and ID are what the direction before
+says. Behind `=>` stands what must be printed.
+"""
+
+from __future__ import annotations
+
+NEW_HOST = """
+! brings
+sudo apt install ./dist/lbctl_*.deb => write /etc/lbctl/lbctl.yaml
+lbctl version => lbctl
+! cores
+sudo cp /usr/share/doc/lbctl/examples/gtm-two-cores.yaml /etc/lbctl/lbctl.yaml
+sudoedit /etc/lbctl/lbctl.yaml
+lbctl check => valid, 2 services
+lbctl check /etc/lbctl/lbctl.yaml => valid, 2 services
+3,1: sudo systemctl start lbctl
+sudo systemctl edit lbctl-dns.socket
+sudo systemctl enable --now lbctl-dns.socket
+sudo systemctl start lbctl
+! settled
+lbctl status => core
+systemctl status lbctl => active (running)
+journalctl -u lbctl -n 100 => ready
+curl -s http://127.0.0.1:9653/livez => alive
+"""
+
+LAYOUTS = """
+lbctl check configs/gtm-two-cores.yaml => valid, 1 service
+lbctl check configs/gtm-three-cores.yaml => valid
+lbctl check configs/datacenter-cores-and-sentries.yaml => valid
+lbctl check configs/global.yaml => valid
+! f5-file
+lbctl import-f5 bigip_gtm.conf --to lbctl.yaml => lbctl does not steer by the client
+lbctl check lbctl.yaml => valid
+"""
+"""Needs no running lbctl: layouts, and the file that F5 leaves."""
+
+SOURCE = """
+! alone
+cp configs/gtm-two-cores.yaml lbctl.yaml
+! own-addresses lbctl.yaml
+.venv/bin/lbctl check lbctl.yaml => valid
+.venv/bin/lbctl version => lbctl
+for ever: .venv/bin/lbctl -c lbctl.yaml run
+! settled
+.venv/bin/lbctl -c lbctl.yaml status core => core is normal
+.venv/bin/lbctl -c lbctl.yaml explain core => If core-a failed now
+"""
+"""The first page's five minutes, with the program of a checkout, on the host's own Cores."""
+
+DAYS = """
+lbctl status => core-a
+lbctl status core => core is normal
+for 3s: lbctl status core --watch
+lbctl explain core => If core-a failed now, traffic would move to core-b
+lbctl explain core --to core-b => active-down
+lbctl history core
+lbctl history core --last 10 => core
+for 3s: lbctl events --follow
+lbctl probe core/core-a => status: ok
+lbctl cluster
+lbctl readiness core => would take over
+! own-addresses /etc/lbctl/new.yaml
+lbctl replay core --set fall=2
+lbctl replay core --set min_outage=0s
+lbctl replay core --since 2026-11-01T00:00Z --set min_outage=60s
+lbctl replay --since 2026-11-01T00:00Z --with /etc/lbctl/new.yaml
+lbctl notify test => delivered
+lbctl audit verify => whole
+lbctl -o json events --since 0 --last 1000 => "kind"
+
+lbctl switchover core --drive --reason "work on core-a" => switchover
+! until active=core-b
+lbctl resume core --drive => resume
+! until active=core-a state=normal
+lbctl switchover sentry --to sentry-2 --drain => sentry-2
+
+0,6: lbctl failover core --to core-b --force --accept active-down --reason "the clients' path to … is dead"
+! until active=core-b
+! serves core-a
+lbctl resume core => core-a
+! until active=core-a state=normal
+
+! dies core-a
+! until active=core-b
+lbctl status core => failed-over
+3: lbctl resume core => primary-serving
+! returns core-a
+! serves core-a
+lbctl resume core => core-a
+! until active=core-a state=normal
+
+lbctl check /etc/lbctl/lbctl.yaml => valid
+lbctl plan /etc/lbctl/lbctl.yaml
+lbctl reload => done
+lbctl reload --allow-switch => done
+sudo systemctl reload lbctl
+"""
+
+WAYS_BACK = """
+! dies core-a
+! until active=core-b
+! on core-b: failover mode primary
+! returns core-a
+! on core-a: failover client-connection disable
+! on core-a: failover mode secondary
+! on core-a: failover sync 192.0.2.11
+! on core-b: failover mode secondary
+! on core-a: failover mode primary
+! serves core-a
+lbctl resume core --attest-synced --reason "synced back by hand" => core-a
+! on core-a: failover client-connection enable
+! until active=core-a state=normal
+
+! dies core-a
+! until active=core-b
+! on core-b: failover mode primary
+! returns core-a
+! on core-a: failover mode secondary
+! on core-a: failover sync 192.0.2.11
+! synced core-a
+lbctl swap-roles core --reason "stays here"
+! until primary=core-b state=normal
+lbctl status core => make core-b the primary in the configuration
+
+! dies core-b
+! asked
+lbctl approvals => core-a
+lbctl deny ID --reason "the network is being mended"
+! returns core-b
+! until active=core-b state=normal
+! dies core-b
+! asked
+0,6: lbctl approve ID --reason "core-a will not come back"
+! until active=core-a
+"""
+
+BY_A_PERSON = """
+lbctl maintenance on core --for 2h --reason "patches, CHG-1234"
+lbctl maintenance list => CHG-1234
+lbctl maintenance extend core --for 1h --reason "slow disk"
+! dies core-a
+! until state=down
+0,6: lbctl failover core --to core-b --reason "core-a is lost"
+! until active=core-b
+lbctl maintenance off core
+lbctl ack core --reason "all checked"
+! on core-b: failover mode primary
+! returns core-a
+! on core-a: failover mode secondary
+! dies core-b
+! until state=down
+3: lbctl failover core --to core-a --reason "core-b is lost too" => re-synced
+0,6: lbctl failover core --to core-a --reason "core-b is lost too; accept the loss since 02:00" --force --accept re-synced
+! until active=core-a
+
+! on core-a: failover mode primary
+! returns core-b
+! on core-b: failover mode secondary
+! on core-b: failover sync 192.0.2.10
+lbctl hold core --reason "looking into the flapping"
+lbctl release core
+lbctl release --all --reason "common cause mended"
+lbctl maintenance on --all --from 22:00 --until 23:30 --reason "network work"
+lbctl maintenance list => network work
+lbctl maintenance off core
+
+! forgets
+lbctl explain core => uninitialised
+0,3: lbctl adopt core
+! until active=core-a
+! forgets everything
+0,3: lbctl adopt core --member core-b --reason "checked on both Cores"
+0,3: lbctl ack core --member core-a --reason "synced from core-b"
+"""
+
+UPGRADE = """
+lbctl upgrade core plan => Disable HA on the Secondary
+lbctl upgrade core start
+lbctl upgrade core next => step 1 is done
+lbctl upgrade core next --reason "device counts compared, log read"
+lbctl upgrade core status => Upgrade of core
+lbctl upgrade core abort --reason "image is broken"
+lbctl maintenance off core
+"""
+
+SECURITY = """
+! certificates
+lbctl token create alice --role operator --for 90d --file /etc/lbctl/tokens.yaml
+! keeps-token
+sudo systemctl restart lbctl
+lbctl token list --file /etc/lbctl/tokens.yaml => alice
+LBCTL_TOKEN_FILE=~/.lbctl-token LBCTL_CA_FILE=/etc/ssl/lbctl-ca.pem lbctl --api https://lbctl.example.com:9653 status => core
+lbctl token revoke ID --file /etc/lbctl/tokens.yaml
+! refused-now
+"""
+
+AT_NIGHT = """
+dig @SERVER NAME => 192.0.2.10
+dig @RESOLVER NAME => 192.0.2.10
+dig @SECONDARY ZONE SOA +norec => SOA
+dig @SERVER NAME A +dnssec +norec => 192.0.2.10
+ip neigh show ADDRESS
+journalctl -u lbctl-agent
+journalctl --since -10min => lbctl
+date -u
+df -h /var/lib/lbctl; ls -l /var/lib/lbctl => state.db
+uptime; vmstat 1 5
+0,127: ip route; resolvectl status
+curl -s http://127.0.0.1:9653/api/v1/notices => syslog
+systemctl status lbctl => active (running)
+lbctl upgrade core status
+"""
+
+SCENES = {
+    "a new host": ("bare", NEW_HOST + LAYOUTS + SOURCE), "the days": ("running", DAYS + UPGRADE + AT_NIGHT), "ways back": ("running", WAYS_BACK),
+    "by a person": ("running", BY_A_PERSON), "security": ("running", SECURITY),
+}
+"""Name -> the host at the beginning, and what is typed."""
