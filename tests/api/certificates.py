@@ -36,8 +36,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         here = [x509.IPAddress(ipaddress.ip_address(address)), *([x509.DNSName(name)] if "." in name else [])]
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        certificate = self._build(_name(name), key.public_key()).add_extension(x509.SubjectAlternativeName(here), False).add_extension(usage, False).sign(
-            self._key, hashes.SHA256())
+        made = self._build(_name(name), key.public_key()).add_extension(x509.SubjectAlternativeName(here), False).add_extension(usage, False)
+        certificate = made.sign(self._key, hashes.SHA256())
         files = self.directory / f"{file or name}.crt", self.directory / f"{file or name}.key"
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         files[1].write_bytes(key.private_bytes(

@@ -58,6 +58,8 @@ PROGRAMS = {
     "sudoedit": '#!/bin/sh\ncat /root/mine.yaml > "$1"\n', "editor": '#!/bin/sh\ncat /root/mine.conf > "$1"\n',
 }
 """What the host has besides: `sudo` (already root; a terminal for what insists on one) and the reader's hands in two editors."""
+TERMINAL = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "COLUMNS": "140", "HOME": "/root", "NO_COLOR": "1",
+            "EDITOR": "/usr/local/bin/editor"}
 MEMBER = re.compile(r"name: (\S+), (.*), MEMBER ([\d.]+)")
 DRIVEN = (r'name: \1, \2, address: \3, url: "https://\3", tls: {ca_file: /etc/lbctl/cores-ca.pem}, '
           r'drive: {ssh: "\3:22", user: admin, key_file: /etc/lbctl/\1.key, known_hosts_file: /etc/lbctl/known_hosts}, '
@@ -153,7 +155,7 @@ class Host:
 
     async def type(self, command: str) -> Ran:
         """As root in the checkout, in a terminal of 140 columns."""
-        return await self.machine.tried("bash", "-c", f"cd /root/lbctl && {command}", environ={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "COLUMNS": "140", "HOME": "/root", "NO_COLOR": "1", "EDITOR": "/usr/local/bin/editor"})
+        return await self.machine.tried("bash", "-c", f"cd /root/lbctl && {command}", environ=TERMINAL)
 
     async def close(self) -> None:
         for server in self._servers:
