@@ -76,15 +76,16 @@ class AgentProcess:
         self.host, self.files, self._directory, self.controllers = host, files, directory, list(controllers)
         self.process: subprocess.Popen[bytes] | None = None
         self.peers: list[str] = []
+        self.program = [sys.executable, "-m", "lbctl.cli"]
         self.log = directory / f"{host.ip4}.log"
 
     def start(self) -> None:
-        words = ["-m", "lbctl.cli", "agent", "--address", f"{V4}/32@eth0", "--listen", self.host.ip4, "--state", str(self._directory / self.host.ip4),
+        words = [*self.program, "agent", "--address", f"{V4}/32@eth0", "--listen", self.host.ip4, "--state", str(self._directory / self.host.ip4),
                  "--cert-file", str(self.files.cert), "--key-file", str(self.files.key), "--ca-file", str(self.files.ca)]
         words += [word for peer in self.peers for word in ("--peer", peer)]
         words += [word for name in self.controllers for word in ("--controller", name)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.host.command(sys.executable, *words), stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.host.command(*words), stdout=log, stderr=log)
 
     def signal(self, number: int) -> None:
         assert self.process is not None

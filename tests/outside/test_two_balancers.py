@@ -2,53 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.agent.stage import PORT as AGENT_PORT
-from tests.agent.stage import AgentProcess, Authority
-from tests.netns import network, sysctl
-from tests.outside.vip_site import PATIENCE_S, PORT, V4, Controller, Holding, VipSite
+from tests.netns import network
+from tests.outside.front import Front
+from tests.outside.vip_site import KEPT, PATIENCE_S, V4, VipSite
 
 pytestmark = pytest.mark.netns
-LEASE_S = 2.0
-
-
-class Front:
-    """The site with two balancer hosts, and `lbctl run` on a third."""
-
-    def __init__(self, site: VipSite) -> None:
-        self.site, self.client = site, site.client
-        self.hosts = [site.net.host("lb1"), site.net.host("lb2")]
-        authority = Authority(site.directory)
-        self.agents = [AgentProcess(host, authority.files(host.name, host.ip4), site.directory) for host in self.hosts]
-        self.agents[0].peers, self.agents[1].peers = [self.hosts[1].ip4], [self.hosts[0].ip4]
-        files = authority.files("controller")
-        proof: dict[str, Any] = {"cert_file": str(files.cert), "key_file": str(files.key), "ca_file": str(files.ca)}
-        where: dict[str, Any] = {f"lb{number}": f"{host.ip4}:{AGENT_PORT}" for number, host in enumerate(self.hosts, 1)}
-        self.lbctl: Controller = site.controller(site.gate, lease=f"{LEASE_S:g}s", forward=[PORT], agents=where, **proof)
-        self.holding = Holding(self.hosts, site.directory)
-
-    def start(self) -> None:
-        for agent in self.agents:
-            sysctl(agent.host, "net.ipv4.ip_forward", "1")
-            agent.start()
-        self.lbctl.start()
-
-    async def held_by(self, number: int, what: str) -> None:
-        """The host has the address, and clients are answered."""
-        await self.site.until(lambda: self.hosts[number].has(V4) and not self.hosts[1 - number].has(V4) and self.client.last != "-", what)
-
-    def close(self) -> None:
-        self.holding.close()
-        for agent in self.agents:
-            agent.stop()
 
 
 @pytest.fixture
@@ -94,7 +61,7 @@ async def test_what_happens_to_the_address_is_counted_journalled_and_explained(f
 
 def connected(front: Front) -> socket.socket:
     with front.site.net.host("idle").inside():
-        return socket.create_connection((V4, PORT), PATIENCE_S)
+        return socket.create_connection((V4, KEPT), PATIENCE_S)
 
 
 async def test_hosts_die_in_every_way_and_the_other_takes_over_never_both(front: Front, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,3 +96,29 @@ async def test_hosts_die_in_every_way_and_the_other_takes_over_never_both(front:
     assert front.holding.never_two(), front.holding.turns()
     with capsys.disabled():
         print("\n" + "\n".join(f"  {how}: {gap * 1000:.0f} ms" for how, gap in gaps.items()))
+
+
+async def test_without_its_controller_all_stays_and_a_second_death_ends_it(front: Front) -> None:
+    """SEMANTICS section 8, H44, H47: what `deploy/vip/README.md` says that one controller gives, and what not.
+
+    On the way a connection to the Core that hangs is cut, which nobody there would do.
+    """
+    front.start()
+    await front.held_by(0, "the preferred host does not hold it")
+    with connected(front) as old:
+        assert old.recv(1) == b"a"
+        front.site.cores[0].stop()
+        await front.site.until(lambda: front.client.last == "b", "the rules do not follow the active Core")
+        old.sendall(b"x")
+        with pytest.raises(ConnectionResetError):
+            old.recv(1)
+    front.lbctl.end(signal.SIGKILL)
+    await front.site.until(lambda: "while all peers agree" in front.agents[0].log.read_text(), "the peer was not asked")
+    await asyncio.sleep(5.0)
+    assert front.hosts[0].has(V4) and front.client.last == "b", "it does not outlive its controller"
+    front.agents[1].stop()
+    await front.site.until(lambda: not front.hosts[0].has(V4), "it is kept although nobody confirms")
+    front.lbctl.start()
+    await front.held_by(0, "the next life of the controller does not lend it")
+    assert front.client.last == "b"
+    assert front.holding.never_two()

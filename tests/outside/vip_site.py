@@ -17,7 +17,7 @@ import yaml
 
 from tests.netns import Host, Network
 
-V4, PORT, PAGES = "10.77.0.99", 8443, 8080
+V4, PORT, KEPT, PAGES = "10.77.0.99", 8443, 8444, 8080
 QUICK = {"profile": "fast", "interval": "200ms", "fast_interval": "20ms", "timeout": "200ms"}
 PATIENCE_S = 40.0
 CORE = """
@@ -36,12 +36,16 @@ async def page(reader, writer):
 async def who(reader, writer):
     writer.write(name.encode())
     writer.close()
+async def keep(reader, writer):
+    writer.write(name.encode())
+    await reader.read()
 async def main():
-    servers = [await asyncio.start_server(page, address, PAGES), await asyncio.start_server(who, "0.0.0.0", PORT)]
+    servers = [await asyncio.start_server(page, address, PAGES), await asyncio.start_server(who, "0.0.0.0", PORT),
+               await asyncio.start_server(keep, "0.0.0.0", KEPT)]
     print("ready", flush=True)
     await asyncio.sleep(36000)
 asyncio.run(main())
-""".replace("PAGES", str(PAGES)).replace("PORT", str(PORT))
+""".replace("PAGES", str(PAGES)).replace("PORT", str(PORT)).replace("KEPT", str(KEPT))
 CLIENT = """
 import collections, selectors, socket, sys, time
 where, every, limit = (sys.argv[1], int(sys.argv[2])), 0.002, 0.05
@@ -94,6 +98,10 @@ class Core:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
 
+    def stop(self) -> None:
+        """It hangs: what was accepted stays open, and nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -115,10 +123,11 @@ class Controller:
             "services": {"core": {"probe": probe, "members": members, "actuators": [{"vip": {"address": f"{V4}/32", "interface": "eth0", **vip}}]}},
         }))
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = [sys.executable, "-m", "lbctl.cli"]
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.host.command(sys.executable, "-m", "lbctl.cli", "-c", str(self.file), "run"), stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.host.command(*self.program, "-c", str(self.file), "run"), stdout=log, stderr=log)
 
     def lbctl(self, *words: str) -> str:
         """What the command prints on the controller's own host."""
