@@ -4,14 +4,18 @@ The journal holds every change of what a page said, how often it had said the sa
 laid out again, evenly between the instants that are known, and the product's own `decide` judges them: once under the settings as they are, so that
 one can see how true the replay is, and once under the others. PURE: lines in, answer out.
 
-What it cannot know: looks that other intervals would have made, and what people would have done otherwise. Commands are given again as they were.
+What people did is a fact, not to be decided again: a move that somebody asked for, approved, drained or drove is taken over from its line as it
+was saved, when it happened, so that waits for caches and for the Cores' side need not be played. What they said beside (maintenance, hold, ack) is
+given again as a command.
+
+What it cannot know: looks that other intervals would have made, ages of copies, and what people would have done otherwise.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -24,11 +28,12 @@ from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
 from lbctl.policy import begin, decide
 
+PEOPLE = "operator"
+"""The trigger of a move that somebody asked for."""
 COMMANDS: dict[str, type[Command]] = {
     kind.__name__: kind
     for kind in (
-        ask.Failover, ask.Switchover, ask.Resume, ask.SwapRoles, ask.MaintenanceOn, ask.MaintenanceOff, ask.MaintenanceExtend, ask.SetHold,
-        ask.Release, ask.Ack, ask.Approve, ask.Deny,
+        ask.MaintenanceOn, ask.MaintenanceOff, ask.MaintenanceExtend, ask.SetHold, ask.Release, ask.Ack, ask.Deny,
     )
 }
 NEAR_S = 120.0
@@ -58,6 +63,14 @@ class Replayed:
     looks: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What people changed, as it was saved: members' names of another configuration may be among it."""
+
+    line: Step
+    saved: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class _Life:
     """One run through the events."""
@@ -76,7 +89,9 @@ def replay(settings: ServiceSettings, lines: Iterable[Step]) -> Replayed:
     for at, event in _ordered(settings, kept):
         if isinstance(event, Started):
             state = begin(settings, state.saved if state is not None else _memory(settings, event), 1)
-        if state is not None:
+        if state is not None and isinstance(event, _Done):
+            state = _taken_over(life, state, event)
+        elif state is not None and not isinstance(event, _Done):
             life.looks += isinstance(event, ProbeResult)
             state = _turn(life, state, event, at)
             if isinstance(event, Command):
@@ -84,15 +99,34 @@ def replay(settings: ServiceSettings, lines: Iterable[Step]) -> Replayed:
     return Replayed(tuple(_recoveries(life.moves, kept)), life.would, life.asked, life.looks)
 
 
+def _taken_over(life: _Life, state: State, done: _Done) -> State:
+    """The saved half as people left it. Who is not configured now is left out; a move to such a member is none."""
+    names = frozenset(life.settings.names)
+    saved = {key: kind(done.saved[key]) for key, kind in _FIELDS.items() if key in done.saved}
+    for key in ("latched", "needs_resync"):
+        if key in saved:
+            saved[key] &= names
+    if not {saved.get(key, state.saved.primary) for key in ("active", "primary")} <= names:
+        return state
+    target = saved.get("active", state.saved.active)
+    if done.line.kind == "moved" and target != state.saved.active:
+        life.moves.append(Moved(done.line.at, str(state.saved.active), str(target), PEOPLE))
+    after = replace(state.saved, **saved, epoch=state.saved.epoch + 1, run=None, drain=None, farewell=None, move=None)
+    return _seen_everywhere(life, replace(state, saved=after), done.line.at)
+
+
 def _turn(life: _Life, state: State, event: Event, at: float) -> State:
     """One event; what it publishes is seen everywhere at once."""
     decision = decide(life.settings, state, event, at, SEEN_ELSEWHERE)
     _take_notes(life, decision.notes, at)
     after = decision.state
-    if after.saved.epoch != state.saved.epoch:
-        for actuator in life.settings.actuators:
-            after = decide(life.settings, after, Verified(actuator, after.saved.epoch), at, SEEN_ELSEWHERE).state
-    return after
+    return _seen_everywhere(life, after, at) if after.saved.epoch != state.saved.epoch else after
+
+
+def _seen_everywhere(life: _Life, state: State, at: float) -> State:
+    for actuator in life.settings.actuators:
+        state = decide(life.settings, state, Verified(actuator, state.saved.epoch), at, SEEN_ELSEWHERE).state
+    return state
 
 
 def _take_notes(life: _Life, notes: Iterable[Any], at: float) -> None:
@@ -112,9 +146,10 @@ def _memory(settings: ServiceSettings, event: Started) -> Saved | None:
     return Saved(settings.name, epoch=1, active=shown, primary=settings.primary, file_primary=settings.primary, latched=latched, needs_resync=latched)
 
 
-def _ordered(settings: ServiceSettings, lines: list[Step]) -> list[tuple[float, Event]]:
+def _ordered(settings: ServiceSettings, lines: list[Step]) -> list[tuple[float, Event | _Done]]:
     """All events by time; a start where the history begins in the middle."""
-    found = [(at, event) for line in lines for at, event in _events(line)]
+    found: list[tuple[float, Event | _Done]] = [(at, event) for line in lines for at, event in _events(line)]
+    found += _done(lines)
     found += _looks(settings, lines)
     found.sort(key=lambda pair: pair[0])
     if found and not isinstance(found[0][1], Started):
@@ -130,6 +165,24 @@ def _events(line: Step) -> Iterator[tuple[float, Event]]:
         command = _command(line)
         if command is not None:
             yield line.at, command
+
+
+def _done(lines: Iterable[Step]) -> Iterator[tuple[float, _Done]]:
+    """Moves and exchanges of roles by people; what a turn saved stands at its last line."""
+    asked: list[Step] = []
+    for line in lines:
+        if line.kind == "roles-swapped" or (line.kind == "moved" and line.data.get("evidence", {}).get("trigger") == PEOPLE):
+            asked.append(line)
+        asked = [one for one in asked if (one.at, one.revision) == (line.at, line.revision)]
+        if "saved" in line.data and asked:
+            yield line.at, _Done(asked[0], line.data["saved"])
+
+
+_FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "active": str, "primary": str, "file_primary": str, "syncs_from": dict, "latched": frozenset, "needs_resync": frozenset,
+    "moved_at": lambda at: at, "lockout_until": lambda at: at,
+}
+"""What of the saved half people's moves leave behind, out of JSON."""
 
 
 def _looks(settings: ServiceSettings, lines: list[Step]) -> Iterator[tuple[float, Event]]:
@@ -192,22 +245,34 @@ def _recoveries(moves: Iterable[Moved], lines: Iterable[Step]) -> Iterator[Moved
 
 
 def compare(old: Replayed, new: Replayed, soon_s: float = 60.0) -> str:
-    """The plain answer: how many more or fewer failovers, and how many of the new ones were for a blip."""
-    extra = _unmatched(new.moves, old.moves)
-    fewer = _unmatched(old.moves, new.moves)
+    """The plain answer: how many more or fewer failovers, and how many of the new ones were for a blip. What people did is the same in both."""
+    before, now = _by_itself(old.moves), _by_itself(new.moves)
+    extra, fewer = _unmatched(now, before), _unmatched(before, now)
     blips = [move for move in extra if move.recovered_s is not None and move.recovered_s <= soon_s]
     parts = [f"{len(extra)} more failover{'s' * (len(extra) != 1)}"] if extra else []
     if blips:
         parts[0] += f", {_some(len(blips), len(extra))} within {max(1, math.ceil(max(m.recovered_s or 0 for m in blips)))} s of a recovery"
     if fewer:
-        parts.append(f"{len(fewer)} fewer")
+        parts.append(f"{len(fewer)} fewer" + ("" if extra else f" failover{'s' * (len(fewer) != 1)}"))
+    if new.would != old.would:
+        parts.append(f"{abs(new.would - old.would)} {'more' if new.would > old.would else 'fewer'} that were held back")
     if new.asked != old.asked:
-        parts.append(f"{abs(new.asked - old.asked)} {'more' if new.asked > old.asked else 'fewer'} approvals asked for")
+        many = abs(new.asked - old.asked)
+        parts.append(f"{many} {'more' if new.asked > old.asked else 'fewer'} approval{'s' * (many != 1)} asked for")
     return "; ".join(parts) or "nothing would have been different"
 
 
+def _by_itself(moves: Iterable[Moved]) -> list[Moved]:
+    return [move for move in moves if move.trigger != PEOPLE]
+
+
+_WORDS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
 def _some(part: int, whole: int) -> str:
-    return "all of them" if part == whole and whole > 1 else "which came" if whole == 1 else f"{part} of them"
+    if whole == 1:
+        return "which came"
+    return "all of them" if part == whole else f"{_WORDS[part] if part < len(_WORDS) else part} of them"
 
 
 def _unmatched(moves: Iterable[Moved], others: Iterable[Moved], near_s: float = 120.0) -> list[Moved]:

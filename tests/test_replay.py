@@ -12,11 +12,12 @@ from lbctl.cli.replay import changed_by
 from lbctl.controller.steps import steps_of
 from lbctl.model import commands as ask
 from lbctl.model.decision import Step
-from lbctl.model.events import Around, Event
+from lbctl.model.events import Around, Drained, Event
 from lbctl.model.settings import ServiceSettings
 from lbctl.policy import decide
-from lbctl.replay import compare, replay
+from lbctl.replay import Moved, Replayed, compare, replay
 from tests.policy.stage import Stage, pair
+from tests.policy.test_drain import Planned
 
 
 class Recorded(Stage):
@@ -92,3 +93,45 @@ def test_set_reaches_every_member(change: str, found: float) -> None:
 def test_a_strange_set_is_a_usage_error(change: str) -> None:
     with pytest.raises(Failure):
         changed_by(pair(), (change,))
+
+
+class Drains(Recorded, Planned):
+    """An active/standby Sentry whose planned moves wait for caches."""
+
+
+def test_what_people_did_is_taken_over_also_where_it_waited_for_caches() -> None:
+    """H49: a drained switchover moves when it moved, as it was saved; and history goes on from there."""
+    stage = Drains()
+    stage.on(10)
+    stage.switchover()
+    stage.hear(Drained("x", 30.0))
+    stage.on(60)
+    stage.verify()
+    stage.on(10)
+    assert stage.active == "b"
+    moved = next(line.at for line in stage.lines if line.kind == "moved" and line.data["evidence"]["trigger"] == "operator")
+    for count in (2, 9):
+        (move,) = replay(fall(stage.settings, count), stage.lines).moves
+        assert (move.at, move.source, move.target, move.trigger) == (moved, "a", "b", "operator")
+
+
+def test_a_member_that_is_not_configured_any_more_is_left_out() -> None:
+    lines = [*month(), Step(at=1e9, service="core", kind="moved", text="", data={"evidence": {"trigger": "operator"}, "saved": {"active": "gone"}})]
+    assert len(replay(pair(), lines).moves) == 2
+
+
+def test_lines_of_other_kinds_are_no_obstacle() -> None:
+    """An address family's own looks, resolvers, what a later version writes."""
+    way = {"member": "a", "page": "status", "way": "6", "verdict": "failed", "reason": "timeout", "started": 1.0, "ended": 2.0, "detail": ""}
+    more = [Step(at=at, service="core", kind=kind, text="x", data=data)
+            for at, kind, data in ((5.0, "way-look", way), (6.0, "resolver-converged", {"resolver": "r", "seconds": 1}), (7.0, "new-kind", {}),
+                                   (8.0, "command", {"command": {"verb": "Strange"}, "code": 0, "rule": "", "evidence": {}}))]
+    lines = month()
+    assert compare(replay(pair(), lines), replay(pair(), [*more, *lines])) == "nothing would have been different"
+
+
+def test_the_answer_counts_in_words_and_only_what_was_decided_by_itself() -> None:
+    blip, slow, people = Moved(1.0, "a", "b", "auto", 40.0), Moved(900.0, "a", "b", "auto", None), Moved(2000.0, "b", "a", "operator")
+    more = Replayed((blip, Moved(400.0, "a", "b", "auto", 12.0), slow, people), 0, 0, 0)
+    assert compare(Replayed((), 0, 0, 0), more) == "3 more failovers, two of them within 40 s of a recovery"
+    assert compare(more, Replayed((people,), 2, 1, 0)) == "3 fewer failovers; 2 more that were held back; 1 more approval asked for"

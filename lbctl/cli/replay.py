@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from lbctl.api.times import iso
+from lbctl.cli.audit import pages
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.failure import USAGE, Failure
@@ -23,26 +25,29 @@ from lbctl.model.settings import ProbeSettings, ServiceSettings
 from lbctl.replay import Replayed, compare
 from lbctl.replay import replay as decide_again
 
-PAGE = 1000
-
 
 @verb
 @click.argument("service", required=False, shell_complete=service_names)
 @click.option("--since", metavar="TIME", help="Only from then on: 2026-11-01T00:00Z.")
 @click.option("--set", "changes", metavar="KEY=VALUE", multiple=True, help="fall=2, min_outage=10s, lockout=1h …; may be repeated.")
 @click.option("--with", "other", type=click.Path(exists=True), help="Another configuration to decide by.")
-def replay(options: Globals, service: str | None, since: str | None, changes: tuple[str, ...], other: str | None) -> None:
+@click.option("--journal", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="History from this file (`lbctl audit export`) instead of from the controller.")
+def replay(options: Globals, service: str | None, since: str | None, changes: tuple[str, ...], other: str | None, file: Path | None) -> None:
     """Decide recorded history again under other settings: those of --set, or of another configuration (--with NEW, or -c NEW after the verb)."""
     if other is None and (options.config_before or not changes):
         options, other = _newer(options)
     config = read(options.config_path)
     new = read(Path(other)) if other else config
     names = [service] if service else [name for name in config.services if name in new.services]
-    client, found = Client(options), []
+    begin = instant(since)
+    recorded = exported(file) if file is not None else None
+    found = []
     for name in names:
         if name not in config.services or name not in new.services:
             raise Failure(USAGE, f"there is no service {name!r} in both configurations")
-        lines = [line for line in history(client, name) if since is None or line.at >= (moment(since) or 0.0)]
+        known = history(Client(options), name) if recorded is None else [line for line in recorded if line.service == name]
+        lines = [line for line in known if line.at >= begin]
         old, changed = config.services[name].settings, changed_by(new.services[name].settings, changes)
         found.append(answer(name, lines, decide_again(old, lines), decide_again(changed, lines)))
     emit(options, {"services": found}, (line for one in found for line in told(one, changes, other)))
@@ -56,15 +61,31 @@ def _newer(options: Globals) -> tuple[Globals, str]:
     return replace(options, config=running), options.config
 
 
+def instant(text: str | None) -> float:
+    """A time without an offset is meant here."""
+    try:
+        return moment(text) or 0.0
+    except ValueError:
+        raise Failure(USAGE, f"--since: {text!r} is not a time: write 2026-11-01 or 2026-11-01T18:30Z") from None
+
+
+def exported(file: Path) -> list[Step]:
+    """The lines of an exported journal."""
+    try:
+        return [step(json.loads(text)) for text in file.read_text().splitlines()]
+    except (ValueError, KeyError, TypeError):
+        raise Failure(USAGE, f"{file}: this is no exported journal; `lbctl audit export --to FILE` makes one") from None
+
+
+def step(line: Mapping[str, Any]) -> Step:
+    """A line of the journal as the API tells it."""
+    at = moment(line["at"]) or 0.0
+    return Step(at, line["service"], line["kind"], line["text"], line["by"], line["epoch"], line["revision"], line["data"], line["seq"])
+
+
 def history(client: Client, name: str) -> Iterator[Step]:
     """The service's journal, page by page."""
-    since: int | None = 0
-    while since is not None:
-        page = client.get("events", service=name, since=since, limit=PAGE)
-        for line in page["events"]:
-            at = moment(line["at"]) or 0.0
-            yield Step(at, name, line["kind"], line["text"], line["by"], line["epoch"], line["revision"], line["data"], line["seq"])
-        since = page.get("next")
+    return (step(line) for page in pages(client, name, 0) for line in page["events"])
 
 
 def changed_by(settings: ServiceSettings, changes: tuple[str, ...]) -> ServiceSettings:
@@ -106,7 +127,7 @@ def answer(name: str, lines: list[Step], old: Replayed, new: Replayed) -> dict[s
 def told(found: dict[str, Any], changes: tuple[str, ...], other: str | None) -> Iterator[str]:
     """A plain answer, then the moves."""
     what = ", ".join(changes) or other
-    yield f"{paint(found['service'], STRONG)} with {what}: {found['answer']}."
+    yield f"{paint(found['service'], STRONG)}: with `{what}`: {found['answer']}."
     yield (f"  {found['lines']} journal lines, {found['looks']} looks; recorded {found['recorded_moves']} moves, replayed as configured "
            f"{found['as_configured_moves']}, with the change {len(found['moves'])}")
     for move in found["moves"]:

@@ -121,6 +121,20 @@ def test_an_automatic_failover_is_told_with_its_cause(site: Site) -> None:
     site.on_loop(site.pages["core-a"].start())
     site.until(lambda shown: shown["members"][0]["verdict"] == "primary")
     assert site.json("status", "core")["active"] == "core-b"
+    history_decided_again(site)
+
+
+def history_decided_again(site: Site) -> None:
+    """What was recorded, under other settings; from the controller and from an export of its journal."""
+    assert "nothing would have been different" in site.type("replay", "core", "--set", "fall=2").stdout
+    other = site.type("replay", "core", "--set", "min_outage=10m")
+    assert other.exit_code == 0 and "core: with `min_outage=10m`: 1 fewer failover." in other.stdout, other.output
+    file = site.directory / "journal.jsonl"
+    assert site.type("audit", "export", "--to", str(file)).exit_code == 0
+    again = site.type("--api", "unix:/nowhere", "replay", "core", "--journal", str(file), "--set", "min_outage=10m")
+    assert again.stdout.splitlines()[0] == other.stdout.splitlines()[0]
+    assert site.type("replay", "core", "--journal", str(site.directory / "lbctl.yaml"), "--set", "fall=3").exit_code == 2
+    assert site.type("replay", "core", "--since", "often", "--set", "fall=3").exit_code == 2
 
 
 def test_a_reload_that_would_move_traffic_is_planned_refused_and_allowed(site: Site) -> None:
