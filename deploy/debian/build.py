@@ -111,6 +111,7 @@ def copy_papers(root: Path, libraries: list[str]) -> None:
         for file in (SOURCE / "deploy" / place).glob("*.md"):
             write(doc / place / file.name, file.read_text())
     write(doc / "copyright", (SOURCE / "LICENSE").read_text())
+    write(doc / "CHANGELOG.md", (SOURCE / "CHANGELOG.md").read_text())
     write(doc / "libraries.txt", "".join(f"{line}\n" for line in libraries))
     packed(root / "usr/share/man/man1/lbctl.1.gz", run(sys.executable, str(HERE / "manpage.py")).encode())
     for shell, place in COMPLETIONS.items():

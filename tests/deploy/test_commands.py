@@ -27,7 +27,7 @@ ELSEWHERE = {
     "make demo ACT=1": "tests/demo plays it to the end",
     "make .venv/.runtime": "it makes the environment in which the suite runs; `make test` begins with it",
     "make deb": "it is what the fixture `package` does, with compression",
-    "podman build -f deploy/container/Containerfile -t lbctl .": "needs Debian's mirror; test_container.py, in the long run",
+    "podman build --format docker -f deploy/container/Containerfile -t lbctl .": "needs Debian's mirror; test_container.py, in the long run",
     "systemctl status lbctl-agent": "on a host with an agent: tests/agent",
     "podman run --read-only --cap-drop=all": "test_container.py, in the long run",
 }
