@@ -88,6 +88,13 @@ class Controller:
     def watch_with(self, eyes: Eyes, canaries: Mapping[str, float] | None = None) -> None:
         """Who looks at the members; it brings each look to `looked`. `canaries`: how long a look at each counts, seconds."""
         self._tools.eyes = eyes
+
+        def hurry(names: Iterable[str]) -> None:
+            for name in names:
+                for kind in ("http", "tcp"):  # a canary is watched by one of the two
+                    eyes.look_now(f"{CANARIES}/{kind}", name, kind)
+
+        self._tools.around.hurry = hurry
         if canaries is not None:
             self._tools.around.watch(CANARIES, canaries)
 

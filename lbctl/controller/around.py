@@ -12,7 +12,7 @@ counted. `stagger` hands out ten turns a second.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lbctl.model.events import Around
 from lbctl.model.looks import SILENT, ProbeResult
@@ -35,7 +35,7 @@ CANARIES = "@canaries"
 class _Path:
     """One member or canary as a proof that our own path works. `said`: by page, whether its last look brought any reply."""
 
-    __slots__ = ("fresh_s", "good", "good_until", "proves", "said", "service", "until", "watched")
+    __slots__ = ("answered", "fresh_s", "good", "proves", "said", "service", "until", "watched")
 
     def __init__(self, service: _Counted, fresh_s: float) -> None:
         self.service = service
@@ -45,7 +45,7 @@ class _Path:
         self.watched = False
         self.proves = False
         self.good = False
-        self.good_until = 0.0
+        self.answered = 0.0
 
 
 class _Counted:
@@ -78,6 +78,8 @@ class Surroundings:
         self._possible = 0
         self._moved: deque[_Counted] = deque()
         self._next_turn = 0.0
+        self.hurry: Callable[[Iterable[str]], None] = _nobody
+        """Asks for a look at these canaries now."""
 
     def watch(self, service: str, fresh: Mapping[str, float]) -> None:
         """Counts these members of a service from now on; `fresh` is how long a look of each counts, in seconds."""
@@ -106,6 +108,7 @@ class Surroundings:
             return
         path.until = look.ended + path.fresh_s
         path.good = look.good
+        path.answered = look.started if look.good else 0.0
         replied = look.reason not in SILENT
         if path.watched and path.said.get(look.page) is replied:
             return
@@ -118,6 +121,8 @@ class Surroundings:
         suspect, down = _wants(case)
         sites = {settings.member(member).site or "" for member in case.answering if member in settings.names}
         counted.site = next(iter(sites)) if len(sites) == 1 and not state.uninitialised else ""
+        if suspect and not counted.suspect and (canaries := self.safety.sites.get(counted.site)):
+            self.hurry(canaries)
         move, moved_at = state.saved.move, counted.moved_at
         shrank = bool(set(before.saved.answering) - set(state.saved.answering)) and settings.kind == "pool"
         if state.saved.epoch != before.saved.epoch and (shrank or (move is not None and move.trigger != "operator")):
@@ -138,7 +143,8 @@ class Surroundings:
         cut = self._cut() if self.safety.sites else frozenset()
         leader = self._services.get(counted.follows) if counted.follows else None
         site = leader.site if leader is not None else ""
-        return Around(self._proofs - counted.proofs, self._watched - counted.watched, mass, at, cut, followed_site=site)
+        return Around(self._proofs - counted.proofs, self._watched - counted.watched, mass, at, cut, followed_site=site,
+                      site_answered=self._answered(counted.site))
 
     def _count(self, path: _Path, *, watched: bool, proves: bool) -> None:
         """Moves one path between the sums."""
@@ -208,9 +214,21 @@ class Surroundings:
             return frozenset()
         return frozenset(site for site, names in self.safety.sites.items() if names and all(self._fails(counted, name) for name in names))
 
+    def _answered(self, site: str) -> float | None:
+        """When the newest good look at one of its canaries began; None where it has none."""
+        names = self.safety.sites.get(site) if site else None
+        counted = self._services.get(CANARIES)
+        if not names or counted is None:
+            return None
+        return max((path.answered for name in names if (path := counted.paths.get(name)) is not None), default=0.0)
+
     def _fails(self, counted: _Counted, name: str) -> bool:
         path = counted.paths.get(name)
         return path is not None and path.watched and not path.good
+
+
+def _nobody(canaries: Iterable[str]) -> None:
+    """Before the monitor stands."""
 
 
 def _wants(case: Case) -> tuple[bool, bool]:

@@ -153,7 +153,8 @@ class Around:
 
     `proofs` / `watched`: how many of the canaries and of the members of *other* services gave any reply in their last fresh look, of how many.
     `mass`: "open", "hold" or "wait" for a move of this service, by `SafetySettings.mass_move` over all services; `mass_at`: when to ask again.
-    `sites_cut`: sites all of whose canaries fail. `votes`: other observers that freshly see the active member down.
+    `sites_cut`: sites all of whose canaries fail. `site_answered`: when the newest good look at a canary of the active's site began (steady seconds);
+    None where it has no canaries. `votes`: other observers that freshly see the active member down.
     `followed_site`: where the service that this one `follows` is active now (G-FS).
     """
 
@@ -164,3 +165,4 @@ class Around:
     sites_cut: frozenset[str] = frozenset()
     votes: int = 0
     followed_site: str = ""
+    site_answered: float | None = None

@@ -180,6 +180,11 @@ class Case:
         span = self.saved.maintenance
         return span is not None and span.since <= self.now < span.until
 
+    def exchanging(self) -> bool:
+        """lbctl itself is giving the Cores other roles just now: for a moment both, or neither, say Primary."""
+        run = self.saved.run
+        return run is not None and run.kind in ("switchover", "resume") and not run.failed and self.state.driving == run.id
+
     def run_open(self) -> bool:
         """A drive or an upgrade is under way: nobody else moves anything (SEMANTICS section 7)."""
         return self.saved.run is not None

@@ -34,8 +34,8 @@ CONDITIONS: tuple[tuple[str, Callable[[Case], bool]], ...] = (
     ("uninitialised", lambda case: not case.state.started or bool(case.state.uninitialised)),
     ("blind", doubt.blind),
     ("common-mode", lambda case: doubt.common_mode(case) is not None),
-    ("stranded", lambda case: bool(doubt.stranded_by(case))),
-    ("dual-primary", lambda case: bool(doubt.dual_primary(case))),
+    ("stranded", lambda case: bool(doubt.stranded_by(case)) and not case.exchanging()),
+    ("dual-primary", lambda case: bool(doubt.dual_primary(case)) and not case.exchanging()),
     ("all-down", _all_down),
     ("down", _down),
     ("re-arming", lambda case: case.saved.rearming and not case.in_maintenance()),
@@ -74,7 +74,7 @@ def _active_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     if promote_by is not None and case.now >= promote_by:
         yield "TrafficOnUnpromoted", case.active, f"{case.active} has the traffic and has not become Primary"
     primary = case.saved.primary
-    if case.active != primary and primary in case.saved.latched and case.primary(primary):
+    if case.active != primary and primary in case.saved.latched and case.primary(primary) and not case.exchanging():
         yield "OldPrimaryReturned", primary, f"{primary} is back and still says Primary: clients with old answers may write there"
     if case.saved.run is not None and case.saved.run.kind == "upgrade" and case.saved.run.step == "8":
         yield "UpgradeUnfinished", case.active, "the upgrade lacks only its last step: `lbctl upgrade SERVICE next` re-enables failover"
@@ -121,7 +121,7 @@ def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     if name:
         yield "SelfPromotedNotAdopted", name, f"{name} promoted itself and was not adopted: {why}"
     swapped = [name for name in case.others() if case.primary(name) and case.serves(name) and name not in case.saved.latched]
-    if swapped and case.standby(case.active):
+    if swapped and case.standby(case.active) and not case.exchanging():
         yield "RolesSwappedOutside", swapped[0], f"{swapped[0]} says Primary and {case.active} Standby: roles were swapped on the servers"
 
 
@@ -206,6 +206,8 @@ def tell_edges(turn: Turn, held: tuple[str, ...]) -> None:
     """Notes for what has begun and what is over, once each. `held`: the conditions of now."""
     case = turn.case
     quiet = MUTED_IN_MAINTENANCE if case.in_maintenance() else frozenset()
+    if case.exchanging():
+        quiet |= MUTED_IN_MAINTENANCE | {"down", "all-down"}  # the announced gap; what goes wrong in it is a failed run, and that pages
     present = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case) if kind not in quiet}
     for name in held:
         if name not in UNTOLD and name not in quiet:

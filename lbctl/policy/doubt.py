@@ -39,6 +39,15 @@ def site_cut(case: Case) -> str:
     return site if site and site in case.around.sites_cut and case.suspect() else ""
 
 
+def site_unsure(case: Case) -> bool:
+    """The active fails, and no canary of its site has answered a look that began since: whether the site is cut is not yet known.
+
+    Canaries are looked at more seldom than the members of a quick service; a site must not be left before anybody has asked there.
+    """
+    first = case.judged(case.active).first_bad if case.active else None
+    return first is not None and case.around.site_answered is not None and case.around.site_answered <= first and not site_cut(case)
+
+
 MISTAKEN = "wrong server"
 """How the mark of a look begins that went to another member than the one it was meant for."""
 

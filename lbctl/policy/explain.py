@@ -88,7 +88,9 @@ def reason_now(case: Case, state: str = "") -> str:
     if case.state.uninitialised:
         return f"the active member is not known: {case.state.uninitialised}"
     if state == "normal":
-        return f"{active} has the traffic and serves"
+        if all(case.up(name) for name in case.answering):
+            return f"{active} has the traffic and serves"
+        return f"{active} has the traffic; not well, or not known to be: {', '.join(name for name in case.answering if not case.up(name))}"
     rows = ", ".join(blocked_by(case)) if case.active_down() or case.settings.kind == "pool" else ""
     told = {
         "uninitialised": "lbctl has just started and reads what is published",
@@ -155,9 +157,11 @@ def _resume(case: Case) -> dict[str, Any] | None:
 
 def what_if(case: Case) -> dict[str, Any]:
     """What would happen if the active failed now, for good: the same gate over a state in which it has."""
-    if not case.active or case.settings.kind == "pool":
+    if case.settings.kind == "failover" and (not case.active or case.state.uninitialised):
+        return {"moves_to": None, "text": f"nobody is known to be active: `lbctl adopt {case.settings.name} --member MEMBER --reason …`"}
+    if case.settings.kind == "pool":
         return {"moves_to": None, "text": "the answer follows the members' health"}
-    failed = case.on(_failed(case))
+    failed = replace(case.on(_failed(case)), around=replace(case.around, site_answered=None))  # what the canaries would say then, nobody knows
     lacking = {name: gate.failing(failed, name) - {"active-down", "candidate-confirmed"} for name in case.others()}
     for name, rows in lacking.items():
         if not rows:

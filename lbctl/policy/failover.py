@@ -67,6 +67,8 @@ def _consider(turn: Turn, name: str) -> bool:
     if _may_adopt(turn.case, name, failing):
         _move(turn, name, moves.ADOPT, "adopt-promoted")
         return True
+    if doubt.site_unsure(turn.case) and "site-not-cut" in failing:
+        return False  # nobody is asked before the canaries were
     if failing == {"within-mass-move"}:
         return _caught_in_mass(turn)
     if failing - gate.ASKABLE - gate.STOPS - _promotion_rows(turn.case, name):

@@ -42,6 +42,8 @@ def _page_seen(case: Case, name: str) -> str:
         return "no active member is known"
     page, sight = case.decisive(name), case.judged(name)
     text = f"{name} {page}: {told(sight.last)}, {sight.health}"
+    if sight.last is not None and not case.fresh(name, page):
+        text += f", but that look is {case.now - sight.last.ended:.1f} s old and counts no more"
     if sight.first_bad is not None:
         text += f", failing for {max(case.now - sight.first_bad, 0):.1f} s, {sight.bad_run} looks in a row"
         text += "" if sight.down_at is not None else f", outage not proven ({case.member(name).probe.min_outage_s:.0f} s needed)"
@@ -106,7 +108,13 @@ def _lockout_seen(case: Case, name: str) -> str:
 
 
 def _site_open(case: Case, name: str) -> bool:
-    return case.settings.site_cut == "move" or not doubt.site_cut(case)
+    return case.settings.site_cut == "move" or not (doubt.site_cut(case) or doubt.site_unsure(case))
+
+
+def _site_seen(case: Case, name: str) -> str:
+    if doubt.site_unsure(case):
+        return f"no canary of {case.member(case.active).site} has answered since {case.active} began to fail: one is being looked at"
+    return f"the canaries of {doubt.site_cut(case)} fail with it" if doubt.site_cut(case) else "its site is not cut off"
 
 
 RULES: tuple[Rule, ...] = (
@@ -161,7 +169,7 @@ RULES: tuple[Rule, ...] = (
         "armed",
         lambda case, name: case.state.started and not case.saved.rearming and not case.state.uninitialised,
         _armed_seen,
-        "clean rounds, or `lbctl ack SERVICE --reason …`",
+        "clean rounds, or `lbctl ack SERVICE --reason …`; while it is uninitialised, `lbctl adopt SERVICE`",
     ),
     Rule(
         "not-blind",
@@ -190,7 +198,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "site-not-cut",
         _site_open,
-        lambda case, name: f"the canaries of {doubt.site_cut(case)} fail with it" if doubt.site_cut(case) else "its site is not cut off",
+        _site_seen,
         "a canary of the active's site answers, an approval, or `site_cut: move`",
     ),
     Rule(

@@ -24,6 +24,8 @@ class Pages:
 
     async def stop(self) -> None:
         if self._server is not None:
+            for _ in range(5):  # a connection that was just made is taken in first: accepted after the close, nobody would ever end it
+                await asyncio.sleep(0)
             self._server.close()
             self._server = None
 

@@ -11,6 +11,7 @@ from lbctl.model.looks import Health, ProbeResult, Reason, Verdict
 from lbctl.model.settings import MassMove, SafetySettings, ServiceSettings
 from lbctl.model.state import MemberSight, Move, PageSight, Restore, Saved, State
 from tests.controller.world import pair
+from tests.policy import stage as policy_stage
 
 
 def look(member: str, reason: Reason, at: float, page: str = "status", void: str = "") -> ProbeResult:
@@ -152,3 +153,25 @@ def test_a_staggered_wave_moves_ten_a_second_in_the_order_of_asking() -> None:
     waits = [seen.mass_at - 10.0 if seen.mass == "wait" else 0.0 for seen in turns]
     assert waits == pytest.approx([n * STAGGER_S for n in range(8)])
     assert around.of("s5", 10.0 + 5 * STAGGER_S).mass == "open"
+
+
+def test_the_canaries_of_a_site_are_asked_at_once_when_its_active_member_begins_to_fail() -> None:
+    """SEMANTICS 4, site cut: a quick service would else be gone before anybody had asked at its site."""
+    safety = SafetySettings(sites={"dc1": ("c1", "c2")})
+    settings = policy_stage.pair()
+    settings = replace(settings, members=(replace(settings.members[0], site="dc1"), settings.members[1]))
+    around = Surroundings(safety)
+    around.watch_service(settings)
+    around.watch(CANARIES, {"c1": 30.0, "c2": 30.0})
+    asked: list[str] = []
+    around.hurry = asked.extend
+    stage = policy_stage.Stage(settings).normal()
+    around.update(settings, stage.state, stage.state, stage.now)
+    assert around.of(settings.name, stage.now).site_answered == 0.0 and not asked
+    before = stage.state
+    stage.look("a", "status", reason=Reason.TIMEOUT)
+    around.update(settings, before, stage.state, stage.now)
+    around.update(settings, stage.state, stage.state, stage.now)
+    assert asked == ["c1", "c2"]
+    around.saw(CANARIES, ProbeResult("c1", "tcp", Verdict.OK, Reason.OK, stage.now, stage.now + 0.01))
+    assert around.of(settings.name, stage.now).site_answered == stage.now

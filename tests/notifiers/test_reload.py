@@ -15,7 +15,7 @@ async def test_a_reload_takes_other_ways_to_tell_people_and_the_next_failover_go
         async with real(tmp_path, mail) as lbctl:
             assert lbctl.app.notices.ids == ("email:ops@example.com",)
             hook = f"notify: [{{webhook: {{url: '{after.url}', at_least: page}}}}]"
-            (tmp_path / "lbctl.yaml").write_text(FILE.format(path=tmp_path, a=lbctl.a.url, b=lbctl.b.url, more=hook))
+            (tmp_path / "lbctl.yaml").write_text(FILE.format(path=tmp_path, a=lbctl.a.url, b=lbctl.b.url, more=hook, port=0, tls=""))
             reply = await lbctl.app.reload("test")
             assert reply.code is Code.DONE and lbctl.app.notices.ids == ("webhook:127.0.0.1",)
             await lbctl.a.stop()

@@ -85,3 +85,29 @@ def test_a_void_look_elsewhere_may_be_the_event_at_which_a_wave_has_passed() -> 
     stage.around = Around()
     stage.look("b", "503", void="stall")
     assert stage.active == "b"
+
+
+def test_a_site_is_not_left_before_its_canaries_were_asked() -> None:
+    """SEMANTICS 4: the quick active and its site fail together, and the canaries are looked at every five seconds only."""
+    settings = pair()
+    settings = replace(settings, members=(replace(settings.members[0], site="dc1"), settings.members[1]))
+    stage = Stage(settings).normal()
+    stage.around = replace(stage.around, site_answered=stage.now)
+    stage.rounds(5, a="fail", b="503/standby")
+    assert stage.active == "a" and "site-not-cut" in stage.view["blocked_by"] and not stage.view["approvals"]
+    unsure, stage.around = stage.around, replace(stage.around, sites_cut=frozenset({"dc1"}))
+    stage.round(a="fail", b="503/standby")
+    assert stage.active == "a" and stage.view["approvals"], "the canaries fail too: somebody is asked"
+    stage.around = replace(unsure, site_answered=stage.now)
+    stage.round(a="fail", b="503/standby")
+    assert stage.active == "b", "a canary answers: the site is not cut"
+
+
+def test_what_an_old_look_said_is_called_old() -> None:
+    """A row that fails for want of a fresh look says so."""
+    stage = Stage().normal()
+    stage.rounds(4, a="fail", b="fail")
+    stage.wait(60)
+    row = next(row for row in stage.view["gate"][0]["rules"] if row["rule"] == "active-down")
+    assert not row["holds"] and "counts no more" in row["evidence"]
+    assert "serves" not in stage.view["reason"]
