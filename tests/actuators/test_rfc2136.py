@@ -16,12 +16,18 @@ import dns.tsig
 import pytest
 
 from lbctl.actuators.rfc2136 import Rfc2136, Settings
-from lbctl.dns.client import send_udp
-from lbctl.dns.readback import epoch_name, look, mark_text
+from lbctl.clock import SystemClock
+from lbctl.controller.counts import Counts
+from lbctl.controller.reconciler import Pace, Pool, Reconciler
+from lbctl.controller.supervisor import Supervisor
+from lbctl.dns import wire
+from lbctl.dns.client import ask, send_udp
+from lbctl.dns.readback import addresses, epoch_name, look, mark_text
 from lbctl.dns.settings import Endpoint, TsigKey
 from lbctl.dns.update import judge, send_update, update_message
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
+from lbctl.model.events import Event, Verified
 from tests.peers.dns_servers import KEY, NAME, PRIMARIES, ZONE, Peer, bind_primary, knot_primary, powerdns_primary
 from tests.peers.relay import UPDATE, opcode, relaying
 
@@ -104,6 +110,59 @@ async def test_of_two_controllers_that_fight_for_a_name_one_wins_each_time(tmp_p
             assert len(winners) == 1, results
             assert [type(result) for result in results if result is not None] == [Superseded]
             assert await shown(peer) == (frozenset(winners[0].addresses[""]), epoch)
+
+
+class Watcher:
+    """A client that asks for the name all the time. `seen`: every answer that differs from the one before."""
+
+    def __init__(self, place: Endpoint) -> None:
+        self.seen: list[frozenset[str]] = []
+        self.asked = 0
+        self._place = place
+
+    async def run(self) -> None:
+        while True:
+            [reply] = await ask(self._place, [(wire.encode_name(NAME), wire.A)], timeout_s=20)
+            answer = addresses(reply)
+            self.asked += 1
+            if not self.seen or self.seen[-1] != answer:
+                self.seen.append(answer)
+            await asyncio.sleep(0.002)
+
+
+@EVERY
+async def test_in_a_lasting_fight_no_client_is_ever_told_anything_but_one_winner_an_epoch(tmp_path: Path, kind: str) -> None:
+    """H41, H43: two controllers of equal right, each of which goes on trying for ever. Epoch by epoch one wins, the other is refused and says so,
+    and what a client sees never goes back, is never empty, and is never a mixture."""
+    clock = SystemClock()
+    pool = Pool(clock, Supervisor(clock), Counts(), Pace(settle_s=20.0, limit_s=40.0, hopeless_s=0.05))
+    async with PRIMARIES[kind](tmp_path) as peer:
+        told: dict[str, list[Event]] = {"a": [], "b": []}
+        rivals = {name: Reconciler(actuator(peer.place), pool, told[name].append) for name in told}
+        watcher = Watcher(peer.place)
+        winners: list[frozenset[str]] = []
+        watching = asyncio.create_task(watcher.run())
+        for epoch in range(1, 7):
+            plans = {"a": desired(epoch, "a", f"192.0.2.{epoch}"), "b": desired(epoch, "b", f"198.51.100.{epoch}")}
+            for name, rival in sorted(rivals.items(), reverse=epoch % 2 == 0):
+                rival.want(plans[name])
+            async with asyncio.timeout(60):
+                while len(won := [name for name in told if Verified(rivals[name].actuator.id, epoch) in told[name]]) != 1 or not all(
+                        rivals[name].trouble.startswith("superseded") for name in told if name not in won):
+                    await asyncio.sleep(0.01)
+            winners.append(frozenset(plans[won[0]].addresses[""]))
+            assert await shown(peer) == (winners[-1], epoch)
+        assert all(Verified(rivals[name].actuator.id, 6) in told[name] for name in won), "and so it stays while the loser goes on trying"
+        serial = (await look(peer.place, NAME, zone=ZONE)).serial
+        asked = watcher.asked
+        async with asyncio.timeout(60):
+            while watcher.asked < asked + 50:
+                await asyncio.sleep(0.01)
+        assert (await look(peer.place, NAME, zone=ZONE)).serial == serial
+        watching.cancel()
+        await asyncio.gather(watching, *(rival.close() for rival in rivals.values()), return_exceptions=True)
+        assert [answer for answer in watcher.seen if answer] == [one for one in winners if one in watcher.seen]
+        assert frozenset() not in watcher.seen[1:] and watcher.seen[-1] == winners[-1]
 
 
 OTHER_SECRET, OTHER_NAME, OTHER_DIGEST = TsigKey("lbctl", b"x" * 32), TsigKey("stranger", b"x" * 32), replace(KEY, algorithm="hmac-sha512")
