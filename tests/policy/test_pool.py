@@ -289,6 +289,7 @@ def test_any_history_keeps_the_promises_of_a_pool(history: Any, share: float, fo
     stage = PoolStage(sentries(4, minimum_share=share, follows=follows), around=near(sites[0])).all_up()
     for number, (name, good, reason) in enumerate(history):
         stage.around = near(sites[number % len(sites)])
+        stage.wait(0)  # as whoever follows hears that the other has moved
         stage.see(1, reason=reason, **{name: good})
         assert stage.answering
     before = stage.answering
