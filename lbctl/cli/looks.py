@@ -1,4 +1,7 @@
-"""Recent looks as a row of marks: one a cell of `GET /services/{name}/looks`, as high as the slowest look in it took; `x` where one failed."""
+"""Recent looks as a row of marks: one a cell of `GET /services/{name}/looks`, as high as the slowest look in it took; `x` where one failed.
+
+A standby's status page fails by right: that is drawn with another mark, so that no colour has to say it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 from lbctl.cli.show import BAD, QUIET, columns, paint
 from lbctl.cli.terminal import WIDE, marks, room
 
-FAILED, NONE = "x", " "
+FAILED, EXPECTED, NONE = "x", ":", " "
 MEMBERS_MAX = 8
 _FIGURES = 42
 """Columns for the words behind the marks."""
@@ -25,7 +28,9 @@ def rows(found: Mapping[str, Any], quiet: frozenset[tuple[str, str]] = frozenset
     together = _together(cells, room() - label - _FIGURES)
     yield f"Looks of the last {cells * found['cell_s'] / 60:.0f} min, a mark for {together * found['cell_s']:.0f} s, {FAILED}: some failed"
     yield from columns([
-        (f"  {member} {page}", _spark(row, together, (member, page) in quiet), figures(row, why=together == 1)) for member, page, row in told])
+        (f"  {member} {page}", _spark(row, together, (member, page) in quiet),
+         f"{figures(row, why=False)} as expected" if (member, page) in quiet and any(row["failed"]) else figures(row, why=together == 1))
+        for member, page, row in told])
     left = len(found["members"]) - MEMBERS_MAX
     if left > 0:
         yield f"  … and {left} more members"
@@ -37,14 +42,14 @@ def _together(cells: int, space: int) -> int:
 
 
 def _spark(row: Mapping[str, Sequence[Any]], together: int, quiet: bool) -> str:
-    heights = marks()
+    heights, failure = marks(), paint(EXPECTED, QUIET) if quiet else paint(FAILED, BAD)
     most = max((took for took in row["slowest_s"] if took), default=0.0)
     drawn = []
     for start in range(0, len(row["good"]), together):
         cell = slice(start, start + together)
         slow = max((took for took in row["slowest_s"][cell] if took), default=None)
         failed = any(row["failed"][cell])
-        drawn.append(paint(FAILED, QUIET if quiet else BAD) if failed else NONE if slow is None else heights[_height(slow, most, len(heights))])
+        drawn.append(failure if failed else NONE if slow is None else heights[_height(slow, most, len(heights))])
     return "".join(drawn)
 
 

@@ -109,6 +109,13 @@ def test_recent_looks_are_a_mark_each_with_the_failed_ones_named() -> None:
     assert " " * 30 + "▁" * 27 + "█xx" in failed and failed.endswith("2.0 ms to 80 ms, 8 of 240 failed (timeout)")
 
 
+def test_what_a_standby_fails_by_right_is_drawn_with_another_mark() -> None:
+    """Colour is never the only sign."""
+    down = columns(failed=[4] * 60, good=[0] * 60, fastest_s=[None] * 60, slowest_s=[None] * 60, reason=["status"] * 60)
+    _, line = rows({"cell_s": 20.0, "members": {"core-b": {"status": down}}}, frozenset({("core-b", "status")}))
+    assert ":" * 60 in line and line.endswith("240 of 240 failed as expected")
+
+
 def test_on_a_narrow_terminal_marks_share_cells_so_that_each_row_stays_one(terminal: Terminal) -> None:
     """Without block marks where the terminal has none."""
     with inpty("--api", f"unix:{terminal.socket}", "status", "core", columns=80, TERM="linux") as it:
