@@ -63,6 +63,12 @@ def _not_asked(name: str) -> Mapping[str, list[dict[str, Any]]]:
     return {}
 
 
+PASSING = frozenset({"no-stall", "candidate-confirmed"})
+"""Rows that the next real look opens: what a person asks for is judged once more after it."""
+
+LOOK_ANEW_MAX_S = 3.0
+
+
 class Controller:
     """All services together. `verify_s`: how long a command waits to see its move everywhere before it is answered `ACCEPTED`."""
 
@@ -214,10 +220,20 @@ class Controller:
             charge = self._charges[command.service]
             command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
         reply = await loop.ask(command)
+        if reply.code is Code.REFUSED and set(reply.evidence.get("rules", {"": ""})) <= PASSING:
+            await self._look_anew(loop.settings)
+            reply = await loop.ask(command)
         epoch = reply.evidence.get("epoch")
         if reply.code is Code.ACCEPTED and isinstance(epoch, int) and await self._seen(loop, epoch):
             return replace(reply, code=Code.DONE, message=f"{reply.message}; seen everywhere")
         return reply
+
+    async def _look_anew(self, settings: ServiceSettings) -> None:
+        """New looks at everybody, and the time that they may take: a person is not sent away for a stall of ours."""
+        for member in settings.members:
+            for page in settings.monitor.pages:
+                self._tools.eyes.look_now(settings.name, member.name, page)
+        await self.clock.sleep(min(max(member.probe.timeout_s for member in settings.members), LOOK_ANEW_MAX_S))
 
     async def _seen(self, loop: ServiceLoop, epoch: int) -> bool:
         try:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from lbctl.controller import Charge
-from lbctl.model.commands import Adopt, Code, SetHold
+from lbctl.model.commands import Adopt, Code, Failover, SetHold
+from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import ServiceSettings
 from tests import virtual
 from tests.controller.test_loop import ready
@@ -135,6 +136,22 @@ def test_a_pool_that_follows_judges_anew_when_its_leader_moves() -> None:
         await world.rounds(6)
         around = world.controller._tools.around.of("tail", world.clock.now())
         assert around.followed_site == "dc-b"
+        await world.controller.stop()
+
+    virtual.run(story())
+
+
+def test_a_person_is_not_sent_away_for_a_stall_of_ours() -> None:
+    """The newest look at the candidate is void: new ones are made, and what was asked for is judged again by them."""
+    async def story() -> None:
+        world = await ready(World())
+        await world.controller.submit(SetHold(service="core", by="ann", reason="weekend"))
+        world.say("a", DEAD)
+        await world.rounds(8)
+        now = world.controller.clock.now()
+        world.controller.looked("core", ProbeResult("b", "hastatus", Verdict.STANDBY, Reason.OK, now - 0.01, now, void="stall"))
+        reply = await world.controller.submit(Failover(service="core", by="ann", to="b", reason="now"))
+        assert (reply.code, world.seen()["active"]) == (Code.DONE, "b"), reply
         await world.controller.stop()
 
     virtual.run(story())
