@@ -57,7 +57,8 @@ class Vip:
         self._place = f"{settings.interface}@{socket.gethostname()}"
         self._fence = Fence(file_of(memory, self.id))
         self._holder = Holder(settings.address, settings.interface, settings.lease_s, clock, told)
-        self._forward = Forward(self._holder.at.ip, settings.forward) if settings.forward else None
+        self._ports = settings.forward
+        self._forward = Forward(self._holder.at.ip) if settings.forward else None
 
     async def apply(self, desired: Desired) -> None:
         addresses = wanted(desired, self.view)
@@ -65,7 +66,7 @@ class Vip:
             raise ActuatorError("empty", f"{self.id}: no member stands behind it", temporary=False)
         self._fence.advance(self.id, desired, addresses)
         if self._forward is not None:
-            await self._forward.apply(facing(self._holder.at.ip, sorted(addresses)), desired.epoch)
+            self._forward.apply(facing(self._holder.at.ip, sorted(addresses)), self._ports, desired.epoch)
         await asyncio.gather(self._fence.save(), self._holder.take())
 
     async def read(self) -> Actual:
@@ -80,6 +81,8 @@ class Vip:
 
     async def close(self) -> None:
         await self._holder.close(RESTART_S)
+        if self._forward is not None:
+            self._forward.close()
 
     async def _look(self) -> Place:
         mark = self._fence.mark
@@ -93,7 +96,7 @@ class Vip:
             await self._holder.take()  # held by an earlier life of this process: it would end with its lease
         if self._forward is None:
             return Place(self._place, frozenset(mark.addresses), mark.epoch)
-        passed = await self._forward.read()
+        passed = self._forward.read()
         if passed is None:
             return Place(self._place, frozenset(), mark.epoch)
         same = passed.target in mark.addresses

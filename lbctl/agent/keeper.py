@@ -87,8 +87,8 @@ class Keeper:
         self._agreed: bool | None = None
         self._unready = ""
         self._holder = Holder(address, interface, self._lease_s, clock, self._happen)
+        self._forward = Forward(self._holder.at.ip)
         self._passing: Passing | None = None
-        self._rules = asyncio.Lock()
         self._boot = os.urandom(8).hex()
         self._happened: deque[tuple[int, str, str]] = deque(maxlen=HAPPENED_MAX)
         self._number = 0
@@ -118,13 +118,14 @@ class Keeper:
         if self._jobs:
             await asyncio.wait(self._jobs)
         await self._holder.close()
+        self._forward.close()
 
     # --- questions
 
     async def _do(self, question: Mapping[str, Any], by: str) -> dict[str, Any]:
         match question["op"]:
             case "look":
-                return await self._rules_shown() if question.get("rules") is True else {}
+                return self._rules_shown() if question.get("rules") is True else {}
             case "promise":
                 self._promise((int(question["epoch"]), int(question.get("turn", 0))), _lease(question))
             case "hold" | "release" | "prepare" as op:
@@ -137,7 +138,7 @@ class Keeper:
                 elif op == "release":
                     self._release(told)
                 else:
-                    self._prepare(ahead=question.get("ahead") is True)
+                    self._prepare(told, ahead=question.get("ahead") is True)
             case other:
                 raise ValueError(other)
         return {}
@@ -170,7 +171,7 @@ class Keeper:
             raise ActuatorError("late", "less than a second is left of what is lent")
         gone = frozenset(bytes.fromhex(str(mac).replace(":", "")) for mac in question.get("gone", ()))
         self._fence.advance(self.address, told.desired, frozenset(told.desired.addresses[""]), told.turn)
-        await self._pass_on(told.passing)
+        self._pass_on(told.passing)
         self._lease_s = told.lease_s
         self._holder.relet(told.lease_s)
         self._agreed = None
@@ -182,19 +183,23 @@ class Keeper:
             self._task = asyncio.get_running_loop().create_task(self._outlive(), name=f"keep {self.address}")
 
     def _release(self, told: Told) -> None:
-        """The answer waits neither for the disk nor for nft: without the address its rules do nothing, and the next host is waiting."""
+        """The answer does not wait for the disk, and the address goes first: without it the rules do nothing."""
         self._fence.advance(self.address, told.desired, frozenset(told.desired.addresses[""]), told.turn)
         self._holder.drop()
         self._later(self._fence.save())
         if told.passing is not None:
-            self._passing = None
-            self._later(self._pass_on_nothing())
+            try:
+                self._pass_on(None, always=True)
+            except ActuatorError as error:
+                log.warning("the rules are still there, and do nothing", address=self.address, why=str(error))
 
-    def _prepare(self, *, ahead: bool) -> None:
+    def _prepare(self, told: Told, *, ahead: bool) -> None:
         """What keeps this host from holding it is known before it is needed."""
         self._unready = ""
         try:
             self._holder.ready()
+            if told.passing is not None:
+                self._forward.ready()
             if ahead:
                 self._holder.ask_ahead()
         except ActuatorError as error:
@@ -210,32 +215,21 @@ class Keeper:
 
     # --- what is passed on
 
-    async def _pass_on(self, passing: Passing | None) -> None:
-        """In one transaction of the kernel, and only where something else is wanted: a renewal of the lease costs nothing here."""
-        if passing == self._passing:
-            return None
-        self._passing = passing
+    def _pass_on(self, passing: Passing | None, *, always: bool = False) -> None:
+        """In one transaction of the kernel, and only where something else is wanted: a renewal of the lease costs nothing here. `always`: an
+        earlier life of this process may have left rules."""
+        if passing == self._passing and not always:
+            return
+        self._passing = None
         if passing is None:
-            return await self._pass_on_nothing()
-        async with self._rules:
-            try:
-                await Forward(self._holder.at.ip, passing.ports).apply(passing.target, passing.epoch)
-            except ActuatorError:
-                self._passing = None
-                raise
+            self._forward.end()
+        else:
+            self._forward.apply(passing.target, passing.ports, passing.epoch)
+        self._passing = passing
 
-    async def _pass_on_nothing(self) -> None:
-        async with self._rules:
-            if self._passing is None:  # else it has been lent again in the meantime
-                try:
-                    await Forward(self._holder.at.ip, ()).end()
-                except ActuatorError as error:
-                    log.warning("the rules are still there", address=self.address, why=str(error))
-
-    async def _rules_shown(self) -> dict[str, Any]:
+    def _rules_shown(self) -> dict[str, Any]:
         """Where the kernel sends connections. What differs from what was set is set again by the next `hold`."""
-        async with self._rules:
-            found = await Forward(self._holder.at.ip, ()).read()
+        found = self._forward.read()
         if found is None or self._passing is None or (found.target, found.epoch) != (self._passing.target, self._passing.epoch):
             self._passing = None
         return {"passed": {"target": found.target, "epoch": found.epoch} if found is not None else None}

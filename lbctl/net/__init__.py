@@ -1,7 +1,7 @@
 """An address on an interface of this host: given, watched, announced, and gone by itself when nobody keeps it.
 
 `packets` bytes on the wire, pure · `wire` the raw socket · `netlink` the kernel's table of addresses · `holder` the life of one address ·
-`forward` what this host passes on to somebody else (nftables) · `fence` which decision was carried out last, over a restart ·
+`forward` what this host passes on to somebody else, by `nft` · `fence` which decision was carried out last, over a restart ·
 `talk` what controllers and agents say to each other, over TLS · `trust` who may, by which certificate.
 """
 

@@ -11,22 +11,19 @@ The kernel is also the memory: the target and the epoch are read back from the r
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import json
 import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lbctl.errors import ActuatorError
+from lbctl.net.nft import NOT_THERE, Nft
 from lbctl.net.packets import Address
 
-LIMIT_S = 5.0
-OUTPUT_BYTES = 1 << 20
 RULES = """
 table inet {table} {{}}
 delete table inet {table}
@@ -68,21 +65,26 @@ class Passed:
 class Forward:
     """The rules of one address."""
 
-    def __init__(self, address: Address, ports: Sequence[int]) -> None:
+    def __init__(self, address: Address) -> None:
         self._address = address
-        self._ports = tuple(ports)
+        self._nft = Nft()
         self._table = "lbctl_" + re.sub(r"[^0-9a-f]", "_", str(address))
         family = "ipv4/ip_forward" if address.version == 4 else "ipv6/conf/all/forwarding"
         self._switch = Path("/proc/sys/net") / family
 
-    async def apply(self, target: str, epoch: int) -> None:
-        """Passes everything to `target` from now on. ActuatorError: `forwarding-off` (where that can be seen), `nft` (with what it says)."""
+    def apply(self, target: str, ports: Sequence[int], epoch: int) -> None:
+        """Passes these ports to `target` from now on. ActuatorError: as `ready`, and `nft` with what it says."""
+        self.ready()
+        ip = "ip" if self._address.version == 4 else "ip6"
+        listed = ", ".join(str(port) for port in ports)
+        self._nft.run(RULES.format(table=self._table, ip=ip, vip=self._address, ports=listed, target=target, epoch=epoch))
+
+    def ready(self) -> None:
+        """ActuatorError where this host could not: `forwarding-off` (where that can be seen), `nft` (it is not installed)."""
         if self._off():
             name = str(self._switch.relative_to("/proc/sys")).replace("/", ".")
             raise ActuatorError("forwarding-off", "this host passes nothing on", hint=f"sysctl -w {name}=1", temporary=False)
-        ip = "ip" if self._address.version == 4 else "ip6"
-        ports = ", ".join(str(port) for port in self._ports)
-        await _nft(["-f", "-"], RULES.format(table=self._table, ip=ip, vip=self._address, ports=ports, target=target, epoch=epoch))
+        self._nft.ready()
 
     def _off(self) -> bool:
         """Whether this host passes nothing on; a hardened unit may not see it (ProcSubset=pid)."""
@@ -91,21 +93,26 @@ class Forward:
         except OSError:
             return False
 
-    async def end(self) -> None:
+    def end(self) -> None:
         """Passes nothing on any more."""
-        await _nft(["-f", "-"], f"table inet {self._table} {{}}\ndelete table inet {self._table}\n")
+        self._nft.run(f"table inet {self._table} {{}}\ndelete table inet {self._table}\n")
 
-    async def read(self) -> Passed | None:
+    def read(self) -> Passed | None:
         """Where connections go; None: there are no rules. ActuatorError where they cannot be read."""
         try:
-            listed = json.loads(await _nft(["-j", "list", "ruleset", "inet"]))
+            listed = json.loads(self._nft.json(f"list table inet {self._table}"))
         except ValueError as error:
             raise ActuatorError("nft", f"nft prints no JSON: {error}") from error
-        for item in listed.get("nftables", ()):
-            rule = item.get("rule", {})
-            if (rule.get("table"), rule.get("chain")) == (self._table, "arriving"):
-                return _passed(rule)
-        return None
+        except ActuatorError as error:
+            if error.reason == NOT_THERE:
+                return None
+            raise
+        rules = (item.get("rule", {}) for item in listed.get("nftables", ()))
+        return next((_passed(rule) for rule in rules if rule.get("chain") == "arriving"), None)
+
+    def close(self) -> None:
+        """Changes nothing that is set."""
+        self._nft.close()
 
 
 def facing(address: Address | str, candidates: Sequence[str]) -> str:
@@ -122,24 +129,3 @@ def _passed(rule: dict[str, Any]) -> Passed | None:
     found = [part["dnat"]["addr"] for part in rule.get("expr", ()) if "dnat" in part]
     epoch = re.fullmatch(r"epoch=(\d+)", rule.get("comment", ""))
     return Passed(str(found[0]), int(epoch[1]) if epoch else None) if found else None
-
-
-async def _nft(words: Sequence[str], text: str = "") -> str:
-    """Runs nft: the program itself, no shell; what it needs of CAP_NET_ADMIN it inherits (ambient)."""
-    program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if program is None:
-        raise ActuatorError("nft", "nft is not installed", hint="apt install nftables", temporary=False)
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(program, *words, stdin=pipe, stdout=pipe, stderr=pipe)
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            out, said = await process.communicate(text.encode())
-    except TimeoutError:
-        raise ActuatorError("nft", f"nft does not end within {LIMIT_S:g} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise ActuatorError("nft", f"nft refuses: {said.decode(errors='replace').strip()[:500]}", hint="CAP_NET_ADMIN, nft_chain_nat")
-    return out[:OUTPUT_BYTES].decode()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns import network
+from tests.netns import network, sysctl
 from tests.outside.front import Front
 from tests.outside.vip_site import KEPT, PATIENCE_S, V4, VipSite
 
@@ -48,8 +48,11 @@ async def test_what_happens_to_the_address_is_counted_journalled_and_explained(f
         speaking.sendto(b"x", (front.hosts[0].ip4, 9))  # asks for that host's MAC, as the address
     await front.site.until(lambda: front.lbctl.metric("lbctl_vip_events_total" + series % 1 + ',event="duplicated"}') >= 1, "it is not counted")
     other.run("ip", "addr", "del", f"{V4}/32", "dev", "eth0")
+    sysctl(front.hosts[1], "net.ipv4.ip_forward", "0")
+    await front.site.until(lambda: "sysctl -w net.ipv4.ip_forward=1" in front.lbctl.lbctl("explain", "core"), "it counts as a spare")
     front.agents[1].stop()
-    await front.site.until(lambda: front.lbctl.metric("lbctl_vip_host_ready" + series % 2 + "}") == 0, "the spare host is said to be well")
+    await front.site.until(lambda: "refused" in front.lbctl.lbctl("explain", "core"), "the spare host is said to be well")
+    assert front.lbctl.metric("lbctl_vip_host_ready" + series % 2 + "}") == 0
     said = front.lbctl.lbctl("explain", "core")
     assert "no other host could take it now" in said and "lb2: " in said, said
     assert "lb1" in front.lbctl.lbctl("status", "core")
