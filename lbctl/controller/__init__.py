@@ -292,7 +292,7 @@ class Controller:
         found["resolvers"] = self.told_by_resolvers(name)
         found["hosts"] = self._hosts(name)
         case = Case(loop.settings, loop.state, now, around)
-        for candidate in found["candidates"]:
+        for candidate in found["candidates"] if loop.settings.kind != "pool" else ():  # nobody moves a pool by hand
             candidate |= _by_people(case, candidate["member"])
         return found
 

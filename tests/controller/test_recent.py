@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbctl.controller import Charge
 from lbctl.controller.recent import CELL_S, CELLS, SPAN_S, Recent, until
 from lbctl.model.looks import ProbeResult, Reason, Verdict
+from tests import virtual
+from tests.controller.test_loop import ready
+from tests.controller.world import DEAD, World, pair
 
 NOW = 1_800_000_000.0
 PAGES = ("status", "hastatus")
@@ -113,3 +118,20 @@ def test_ten_thousand_members_with_two_pages_cost_less_than_ten_megabytes() -> N
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert taken < 10e6, f"{taken / 1e6:.1f} MB"
+
+
+def test_the_controller_keeps_looks_through_a_reload_and_says_what_a_person_s_move_would_be_refused_by() -> None:
+    async def story() -> None:
+        world = await ready(World())
+        world.say("a", dict(DEAD))
+        await world.rounds(1)
+        shown = world.controller.looks("core", "a")["status"]
+        assert sum(filter(None, shown["good"])) > 2 and sum(filter(None, shown["failed"])) == 1 and shown["reason"][-1] == "refused"
+        reply = await world.controller.reload([Charge(replace(pair(), lockout_s=77.0), (world.actuators["dns:core"],))])
+        assert reply.code == 0 and world.controller.looks("core", "a")["status"]["failed"] == shown["failed"]
+        (candidate,) = world.controller.explain("core")["candidates"]
+        assert [row["rule"] for row in candidate["for_failover"]] == ["active-down"], "one look is no outage yet"
+        assert all(row["rule"] != "active-down" and not row["holds"] for row in candidate["for_switchover"])
+        await world.controller.stop()
+
+    virtual.run(story())
