@@ -14,14 +14,14 @@ lbctl version => lbctl
 ! cores
 sudo cp /usr/share/doc/lbctl/examples/gtm-two-cores.yaml /etc/lbctl/lbctl.yaml
 sudoedit /etc/lbctl/lbctl.yaml
-lbctl check => valid, 2 services
+sudo lbctl check => valid, 2 services
 lbctl check /etc/lbctl/lbctl.yaml => valid, 2 services
 3,1: sudo systemctl start lbctl
 sudo systemctl edit lbctl-dns.socket
 sudo systemctl enable --now lbctl-dns.socket
 sudo systemctl start lbctl
 ! settled
-lbctl status => core
+sudo lbctl status => core
 systemctl status lbctl => active (running)
 journalctl -u lbctl -n 100 => ready
 curl -s http://127.0.0.1:9653/livez => alive
@@ -44,10 +44,10 @@ cp configs/gtm-two-cores.yaml lbctl.yaml
 ! own-addresses lbctl.yaml
 .venv/bin/lbctl check lbctl.yaml => valid
 .venv/bin/lbctl version => lbctl
-for ever: .venv/bin/lbctl -c lbctl.yaml run
+for ever: sudo .venv/bin/lbctl -c lbctl.yaml run
 ! settled
-.venv/bin/lbctl -c lbctl.yaml status core => core is normal
-.venv/bin/lbctl -c lbctl.yaml explain core => If core-a failed now
+sudo .venv/bin/lbctl -c lbctl.yaml status core => core is normal
+sudo .venv/bin/lbctl -c lbctl.yaml explain core => If core-a failed now
 """
 """The first page's five minutes, with the program of a checkout, on the host's own Cores."""
 
@@ -71,6 +71,9 @@ lbctl replay --since 2026-11-01T00:00Z --with /etc/lbctl/new.yaml
 lbctl notify test => delivered
 lbctl audit verify => whole
 lbctl -o json events --since 0 --last 1000 => "kind"
+lbctl audit export --to journal.jsonl
+lbctl audit export --since 4711
+lbctl replay core --journal journal.jsonl --set min_outage=60s
 
 lbctl switchover core --drive --reason "work on core-a" => switchover
 ! until active=core-b
@@ -187,8 +190,25 @@ lbctl upgrade core abort --reason "image is broken"
 lbctl maintenance off core
 """
 
+RESTORE = """
+sudo tar -C / -czf /var/backups/lbctl-etc.tar.gz etc/lbctl
+sudo python3 -c "import sqlite3; sqlite3.connect('/var/lib/lbctl/state.db').backup(sqlite3.connect('/var/backups/lbctl-state.db'))"
+sudo systemctl restart lbctl
+sudo systemctl stop lbctl-dns.socket lbctl
+! loses-all
+sudo tar -C / -xzf /var/backups/lbctl-etc.tar.gz
+sudo rm -f /var/lib/lbctl/state.db-wal /var/lib/lbctl/state.db-shm
+sudo install -o lbctl -g lbctl -m 0600 /var/backups/lbctl-state.db /var/lib/lbctl/state.db
+sudo systemctl start lbctl-dns.socket lbctl
+! until active=core-a state=normal
+lbctl explain core => core is normal
+lbctl audit verify => whole
+"""
+
 SECURITY = """
 ! certificates
+sudo chgrp lbctl /etc/lbctl/api.key
+sudo chmod 0640 /etc/lbctl/api.key
 lbctl token create alice --role operator --for 90d --file /etc/lbctl/tokens.yaml
 ! keeps-token
 sudo systemctl restart lbctl
@@ -217,6 +237,6 @@ lbctl upgrade core status
 
 SCENES = {
     "a new host": ("bare", NEW_HOST + LAYOUTS + SOURCE), "the days": ("running", DAYS + UPGRADE + AT_NIGHT), "ways back": ("running", WAYS_BACK),
-    "by a person": ("running", BY_A_PERSON), "security": ("running", SECURITY),
+    "by a person": ("running", BY_A_PERSON), "security": ("running", RESTORE + SECURITY),
 }
 """Name -> the host at the beginning, and what is typed."""

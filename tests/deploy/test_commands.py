@@ -163,6 +163,10 @@ class Stage:
         await self.machine.shell(f"rm -f /var/lib/lbctl/state.db*; {'rm -f /var/lib/lbctl/state.answers' if what else ''}")
         await self.machine.run("systemctl", "start", "lbctl-dns.socket", "lbctl")
 
+    async def loses_all(self, _: str) -> None:
+        """State and configuration are gone, as on a new host."""
+        await self.machine.shell("rm -rf /var/lib/lbctl/* /etc/lbctl/*")
+
     async def certificates(self, _: str) -> None:
         """The security page's fragment into the configuration."""
         await self.host.certificates()
