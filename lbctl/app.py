@@ -106,10 +106,11 @@ class App:
         self.upgrades = Upgrades(self.controller, self.auditor.audit, self.auditor.hands_of, self.clock)
         self.controller.supervisor.spawn("readiness", self.auditor.run, critical=False, limit_s=120.0)
         self.controller.supervisor.spawn("notices", self._run_notices, critical=False)
-        self.controller.supervisor.spawn("freshness", self.freshness.run, critical=False)
         await self.controller.remember()
         self.api = self._face(config)
         await self.api.start()
+        await self.freshness.first()  # after what is remembered is read, which would forget it, and before anything can move
+        self.controller.supervisor.spawn("freshness", self.freshness.run, critical=False)
         await self.controller.start(self._watch)
 
     def _face(self, config: Config) -> ApiServer:

@@ -24,6 +24,8 @@ from lbctl.model.events import Event, SyncSeen, SyncUnknown, VersionSeen
 READ_S = 30.0
 DOCUMENT_MAX = 64 * 1024
 TICK_S = 1.0
+FIRST_S = 3.0
+"""How long a start waits for what the sources tell; a slower one is heard when it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ class Watch:
         self._due: dict[tuple[str, str], float] = {}
         self._reading: set[tuple[str, str]] = set()
 
+    async def first(self) -> None:
+        """One reading of every source before the first look is judged. An age that was not asked for yet is an unknown one, and most sites let
+        an unknown one pass: without this, each restart would open the gate to a stale copy until the first interval was over (H1, H25)."""
+        reading = [self._begin(source, self._clock.now()) for source in self.sources]
+        if reading:
+            await asyncio.wait(reading, timeout=FIRST_S)
+
     async def run(self, heart: Heart) -> None:
         """For ever."""
         while True:
@@ -102,10 +111,14 @@ class Watch:
             for source in self.sources:
                 key = (source.service, source.member)
                 if key not in self._reading and self._due.get(key, now) <= now:
-                    self._reading.add(key)
-                    self._due[key] = now + source.every_s
-                    self._controller.supervisor.task(f"freshness {source.member}", self._read(source))
+                    self._begin(source, now)
             await self._clock.sleep(min(TICK_S, min((s.every_s for s in self.sources), default=TICK_S)))
+
+    def _begin(self, source: Source, now: float) -> asyncio.Task[None]:
+        key = (source.service, source.member)
+        self._reading.add(key)
+        self._due[key] = now + source.every_s
+        return self._controller.supervisor.task(f"freshness {source.member}", self._read(source))
 
     async def _read(self, source: Source) -> None:
         try:

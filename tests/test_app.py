@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -131,6 +132,26 @@ async def test_a_restart_answers_at_once_and_moves_nothing(site: Site) -> None:
         await site.until(lambda: bool(site.seen()["promoted"]), "the new active is not promoted")
         assert (site.seen()["active"], site.seen()["epoch"]) == ("core-b", epoch)
         assert await site.answer() == (B,)
+    finally:
+        await app.stop()
+
+
+async def test_a_start_knows_how_old_the_copy_is_before_anything_can_move(site: Site) -> None:
+    """H1, H25: the first age is read before the first look is judged, so that no restart opens the gate to a stale copy for a minute."""
+    stamp = site.path / "last-sync"
+    stamp.touch()
+    os.utime(stamp, (1.0, 1.0))
+    freshness = f"syncs_from: core-a, freshness: {{source: file, file: {stamp}, max_staleness: 60m, unknown: allow}}}}"
+    site.file.write_text(site.file.read_text().replace("syncs_from: core-a}", freshness))
+    app = await site.start()
+    await site.until_state("normal")
+    await site.a.stop()
+    try:
+        await site.until(lambda: site.seen()["blocked_by"] == ["fresh-enough"], "the gate is not shut by the copy's age alone")
+        await app.stop()
+        app = await site.start()
+        await site.until(lambda: site.seen()["blocked_by"] == ["fresh-enough"], "the restart forgot the copy's age")
+        assert site.seen()["active"] == "core-a"
     finally:
         await app.stop()
 
