@@ -1,4 +1,4 @@
-"""Recovery end to end (G-LB3, G-LB4): Primary dies → Secondary takes over → Primary returns and stays out → synced back → resume."""
+"""Recovery end to end (G-SC1, G-LB3, G-LB4): Primary dies → Secondary takes over → Primary returns and stays out → synced back → resume."""
 
 from __future__ import annotations
 
