@@ -56,7 +56,7 @@ def gap(case: Case, *, drained: bool = False) -> str:
     """What clients of Cores will feel, in words; "" where both members can serve."""
     if not case.modes:
         return ""
-    ttl = min(LOW_S, case.settings.ttl_s) if drained else case.settings.ttl_s
+    ttl = 1 + (min(LOW_S, case.settings.ttl_s) if drained else case.settings.ttl_s)  # a cache gives the last second away
     return f"; clients are refused while the Cores change roles, and up to {ttl:.0f} s longer where a cache holds the old answer"
 
 
