@@ -154,7 +154,7 @@ def test_cores_are_driven_when_the_ttl_has_passed_and_the_gap_is_announced_and_r
     stage.normal().verify()
     assert stage.ask(ask.Switchover(to="b", drain=True, **WHO)).rule == "drive-configured"
     reply = stage.ask(ask.Switchover(to="b", drain=True, drive=True, **WHO))
-    assert reply.code is Code.ACCEPTED and "clients are refused while the Cores change roles, and up to 5 s longer" in reply.message
+    assert reply.code is Code.ACCEPTED and "clients are refused while the Cores change roles, and up to 6 s longer" in reply.message
     stage.hear(Drained("x", 10.0))
     assert stage.run() is None
     stage.rounds(11, a="ok/primary", b="503/standby")
