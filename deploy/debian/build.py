@@ -100,14 +100,15 @@ def copy_lbctl(root: Path) -> None:
 
 def copy_papers(root: Path, libraries: list[str]) -> None:
     """Unit, socket, manual, completion, examples, runbooks."""
-    for unit in ("lbctl.service", "lbctl-dns.socket"):
-        write(root / "lib/systemd/system" / unit, (SOURCE / "deploy/systemd" / unit).read_text())
+    for unit in ("systemd/lbctl.service", "systemd/lbctl-dns.socket", "vip/lbctl-agent.service"):
+        write(root / "lib/systemd/system" / Path(unit).name, (SOURCE / "deploy" / unit).read_text())
     doc = root / "usr/share/doc/lbctl"
     examples = [*(SOURCE / "configs").glob("*.yaml"), *(SOURCE / "deploy/systemd").glob("*.conf"), *(SOURCE / "deploy/prometheus").glob("*.yml"),
+                *(SOURCE / "deploy/vip").glob("*.c*"), *(SOURCE / "deploy/dns").glob("*.*"),
                 SOURCE / "deploy/grafana/lbctl.json", SOURCE / "deploy/snmp/LBCTL-MIB.txt"]
     for file in examples:
         write(doc / "examples" / file.name, file.read_text())
-    for place in ("runbooks", "manual"):
+    for place in ("runbooks", "manual", "vip"):
         for file in (SOURCE / "deploy" / place).glob("*.md"):
             write(doc / place / file.name, file.read_text())
     write(doc / "copyright", (SOURCE / "LICENSE").read_text())

@@ -57,11 +57,21 @@ class Held:
     valid_s: int | None = None
 
 
+def _opened(kind: int) -> socket.socket:
+    """A socket to the kernel. The service's unit forbids the whole family where nothing asks for it: then it is said what does."""
+    try:
+        return socket.socket(socket.AF_NETLINK, kind, 0)
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT:
+            raise
+        raise OSError(error.errno, "a virtual address needs netlink, which this unit forbids: add the drop-in vip.conf") from error
+
+
 class Netlink:
     """Requests. All raise OSError with the kernel's errno: EPERM without CAP_NET_ADMIN, ENODEV for an interface that is gone."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._socket = _opened(socket.SOCK_RAW | socket.SOCK_CLOEXEC)
         self._socket.bind((0, 0))
         self._socket.settimeout(_ANSWER_S)
         with contextlib.suppress(OSError):
@@ -134,7 +144,7 @@ class Events:
 
     def __init__(self, changed: Callable[[int, Held | Link | None], None]) -> None:
         self._changed = changed
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
+        self._socket = _opened(socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
         self._socket.bind((0, _GROUPS))
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._read)

@@ -159,3 +159,33 @@ async def _can(host: Machine) -> set[str]:
     tried = dict(line.split(" ", 2)[:2] for line in (await host.log("-u", "walls", "-n", "all", "_COMM=python3")).splitlines() if " " in line)
     assert set(tried.values()) == {"yes", "no"} and len(tried) > 30, tried
     return {name for name, how in tried.items() if how == "yes"}
+
+
+async def test_a_virtual_address_and_a_low_port_need_their_drop_ins_and_no_more(package: Path, tmp_path: Path) -> None:
+    """Without them the journal says which; with them the unprivileged service holds the address, and lets go of it when it is stopped."""
+    vip = FILE.replace("authoritative: {name: core.gtm.example.com, ttl: 5}", "vip: {address: 192.0.2.9/32, interface: trial0, lease: 3s}")
+    drop_ins = "/etc/systemd/system/lbctl.service.d"
+
+    async def held() -> bool:
+        return "192.0.2.9/32" in await host.run("ip", "-o", "addr", "show", "dev", "trial0")
+
+    async def gone() -> bool:
+        return not await held()
+
+    async with machine(tmp_path) as host, pages(host):
+        await host.install(package)
+        await host.shell("ip link add trial0 type veth peer name trial1; ip link set trial1 up; ip link set trial0 up")
+        await host.shell(f"ip addr add 192.0.2.1/24 dev trial0; mkdir -p {drop_ins}")
+        for text, drop_in in ((FILE.replace("127.0.0.1:5300", "127.0.0.1:53"), "port53.conf"), (vip, "vip.conf")):
+            await configured(host, text)
+            assert (await host.tried("systemctl", "start", "lbctl")).code != 0
+            assert drop_in in await host.log("-u", "lbctl")
+            await host.shell(f"systemctl stop lbctl; cp /usr/share/doc/lbctl/examples/{drop_in} {drop_ins}; systemctl daemon-reload")
+            await host.run("systemctl", "start", "lbctl")
+            if drop_in == "port53.conf":
+                assert await ask("127.0.0.1", 53, network=host.network) in ("", "127.0.0.11")
+                await host.shell(f"systemctl stop lbctl; rm {drop_ins}/*; systemctl daemon-reload")
+        await host.until(held, "the address")
+        assert await host.show("User") == "lbctl" and "cap_net_bind_service" not in await host.show("AmbientCapabilities")
+        await host.run("systemctl", "stop", "lbctl")
+        await host.until(gone, "the address gone")
