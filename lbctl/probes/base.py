@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -134,13 +135,18 @@ def url_parts(url: str) -> tuple[str, str, int, str]:
     """Scheme, host in ASCII, port and path without its last slash. User names, queries and fragments have no meaning for a status page."""
     parts = urlsplit(url)
     if parts.scheme not in PORTS:
-        raise ValueError(f"expected http://, https:// or tcp:// at the beginning, found {url!r}")
+        raise ValueError(f"expected http://, https:// or tcp:// at the beginning, found {shown(url)!r}")
     if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(f"expected scheme://host[:port][/path] and nothing else, found {url!r}")
+        raise ValueError(f"expected scheme://host[:port][/path] and nothing else, found {shown(url)!r}")
     port = parts.port or PORTS[parts.scheme]
     if not port:
         raise ValueError(f"a tcp:// url needs a port, found {url!r}")
     return parts.scheme, _ascii_host(parts.hostname), port, _clean_path(parts.path)
+
+
+def shown(url: str) -> str:
+    """A url as it may be told: without what stands before an @ and behind a ?, where people put passwords (H54)."""
+    return re.sub(r"[?#].*", lambda found: f"{found[0][0]}…", re.sub(r"[^/@]*@", "…@", url))
 
 
 def host_port(text: str) -> tuple[str, int | None]:
@@ -149,7 +155,7 @@ def host_port(text: str) -> tuple[str, int | None]:
         return text, None
     parts = urlsplit(f"//{text}")
     if not parts.hostname or parts.path or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"expected IP, IP:port or [IPv6]:port, found {text!r}")
+        raise ValueError(f"expected IP, IP:port or [IPv6]:port, found {shown(text)!r}")
     return _ascii_host(parts.hostname), parts.port
 
 

@@ -106,7 +106,7 @@ class Running:
                     return
             except (OSError, http.client.HTTPException, KeyError):
                 pass
-            assert time.monotonic() < deadline, self.log
+            assert time.monotonic() < deadline and (self.process is None or self.process.poll() is None), self.log
             time.sleep(0.1)
 
     def request(self, method: str, path: str, body: Any = None, *, role: str = "", **headers: str) -> tuple[int, Any]:
