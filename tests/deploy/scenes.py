@@ -31,6 +31,8 @@ LAYOUTS = """
 lbctl check configs/gtm-two-cores.yaml => valid, 1 service
 lbctl check configs/gtm-three-cores.yaml => valid
 lbctl check configs/datacenter-cores-and-sentries.yaml => valid
+lbctl check configs/site-main.yaml => valid
+lbctl check configs/site-recovery.yaml => valid
 lbctl check configs/global.yaml => valid
 ! f5-file
 lbctl import-f5 bigip_gtm.conf --to lbctl.yaml => lbctl does not steer by the client

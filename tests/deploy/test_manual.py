@@ -20,6 +20,7 @@ from lbctl.config import read
 from lbctl.config.report import checked
 from lbctl.metrics import FAMILIES
 from lbctl.policy.gate import NAMES
+from tests.demo.test_story import STORY
 from tests.deploy.contract import STATES
 from tests.deploy.test_prometheus_files import ALERTS
 from tests.deploy.walk import FENCE, PAGE, PATIENCE_S, ROOT, Shell, Typed, missing, shell, typed
@@ -51,6 +52,8 @@ def spoken_commands(text: str) -> Iterator[str]:
 
 def words(command: str) -> list[str] | None:
     """The arguments of lbctl in a line of shell; None where it is not called. A comment and what the shell does with the output are set aside."""
+    if not re.match(r"((sudo|podman|exec|\w+=\S*) )*(\S*/)?lbctl( |$)", command):
+        return None
     line = re.split(r"\s#\s|\s[|&>]|\s2>|;", command.replace("…", "REST"))[0]
     found = shlex.split(line)
     while found and ("=" in found[0] or found[0] in ("sudo", "podman", "exec")):
@@ -203,3 +206,12 @@ async def follow(bash: Shell, line: Typed) -> None:
         assert loop.time() < until, f"{line.command}\nlacks: {lacking}\nprinted:\n{seen}"
         await asyncio.sleep(0.2)
     assert not lacking, f"{line.command}\nlacks: {lacking}\nprinted:\n{seen}"
+
+
+def test_what_the_first_page_shows_of_the_demonstration_is_what_a_run_must_print() -> None:
+    """tests/demo plays it and looks for these sentences, in this order."""
+    (block,) = (block for kind, _, block in re.findall(r"^```(\w*)( ?)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+                if not kind and "kill -9" in block)
+    wanted = iter(STORY)
+    for line in filter(None, block.splitlines()):
+        assert any(re.search(sentence, line) for sentence in wanted), line
