@@ -22,7 +22,7 @@ from typing import Any
 from lbctl.model import commands as ask
 from lbctl.model.commands import Command, Shown
 from lbctl.model.decision import Step
-from lbctl.model.events import Around, Event, Started, Tick, Verified
+from lbctl.model.events import Around, Event, Started, SyncSeen, SyncUnknown, Tick, Verified
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import ServiceSettings
 from lbctl.model.state import Saved, State
@@ -148,19 +148,31 @@ def _memory(settings: ServiceSettings, event: Started) -> Saved | None:
 
 def _ordered(settings: ServiceSettings, lines: list[Step]) -> list[tuple[float, Event | _Done]]:
     """All events by time; a start where the history begins in the middle."""
-    found: list[tuple[float, Event | _Done]] = [(at, event) for line in lines for at, event in _events(line)]
+    found: list[tuple[float, Event | _Done]] = [(at, event) for line in lines for at, event in _events(settings, line)]
     found += _done(lines)
     found += _looks(settings, lines)
     found.sort(key=lambda pair: pair[0])
     if found and not isinstance(found[0][1], Started):
         shown = tuple(Shown(actuator, (settings.primary,)) for actuator in settings.actuators)
-        found.insert(0, (found[0][0] - 1.0, Started(shown)))
+        begins = found[0][0] - 1.0
+        found[:0] = [(begins, Started(shown)), *((begins, event) for event in _untold(settings))]
     return found
 
 
-def _events(line: Step) -> Iterator[tuple[float, Event]]:
+def _untold(settings: ServiceSettings) -> Iterator[Event]:
+    """Until the history tells of a sync, nobody could tell its age: older histories do not."""
+    yield from (SyncUnknown(member.name, "not recorded") for member in settings.members if member.freshness is not None)
+
+
+def _events(settings: ServiceSettings, line: Step) -> Iterator[tuple[float, Event]]:
+    data = line.data
     if line.kind == "started":
-        yield line.at, Started(tuple(_shown(item) for item in line.data.get("shown", ())))
+        yield line.at, Started(tuple(_shown(item) for item in data.get("shown", ())))
+        yield from ((line.at, event) for event in _untold(settings))
+    elif line.kind == "synced" and data["member"] in settings.names:
+        yield line.at, SyncSeen(data["member"], data["source"], data["started"], data["completed"])
+    elif line.kind == "sync-unknown" and data["member"] in settings.names:
+        yield line.at, SyncUnknown(data["member"], data["detail"])
     elif line.kind == "command":
         command = _command(line)
         if command is not None:

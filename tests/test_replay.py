@@ -12,8 +12,8 @@ from lbctl.cli.replay import changed_by
 from lbctl.controller.steps import steps_of
 from lbctl.model import commands as ask
 from lbctl.model.decision import Step
-from lbctl.model.events import Around, Drained, Event
-from lbctl.model.settings import ServiceSettings
+from lbctl.model.events import Around, Drained, Event, SyncSeen, SyncUnknown
+from lbctl.model.settings import Freshness, ServiceSettings
 from lbctl.policy import decide
 from lbctl.replay import Moved, Replayed, compare, replay
 from tests.policy.stage import Stage, pair
@@ -135,3 +135,20 @@ def test_the_answer_counts_in_words_and_only_what_was_decided_by_itself() -> Non
     more = Replayed((blip, Moved(400.0, "a", "b", "auto", 12.0), slow, people), 0, 0, 0)
     assert compare(Replayed((), 0, 0, 0), more) == "3 more failovers, two of them within 40 s of a recovery"
     assert compare(more, Replayed((people,), 2, 1, 0)) == "3 fewer failovers; 2 more that were held back; 1 more approval asked for"
+
+
+def test_what_was_known_of_the_copy_is_known_again() -> None:
+    """H1: with the limit as it was the old copy stops the move again; with a longer one it would have been taken."""
+    def limited(minutes: float) -> ServiceSettings:
+        settings = pair()
+        return replace(settings, members=(settings.members[0], replace(settings.members[1], freshness=Freshness(minutes * 60))))
+
+    stage = Recorded(limited(60), around=Around(proofs=1, watched=1))
+    stage.hear(SyncUnknown("b", "not asked"))
+    stage.rounds(10, a="ok/primary", b="503/standby")
+    stage.hear(SyncSeen("b", "a", stage.now - 90 * 60, stage.now - 89 * 60))
+    stage.hear(SyncSeen("b", "a", stage.now - 90 * 60, stage.now - 89 * 60))
+    stage.rounds(6, a="fail", b="503/standby")
+    assert stage.active == "a" and [line.kind for line in stage.lines].count("synced") == 1
+    assert not replay(limited(60), stage.lines).moves
+    assert [move.target for move in replay(limited(120), stage.lines).moves] == ["b"]

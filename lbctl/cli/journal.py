@@ -21,8 +21,10 @@ from lbctl.clock import SystemClock
 
 Event = Mapping[str, Any]
 
-ROUTINE = frozenset({"look", "way-look", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started", "clock-stepped",
-                     "resolver-converged"})
+ROUTINE = frozenset({
+    "look", "way-look", "synced", "sync-unknown", "applied", "read-back", "converged", "verified", "apply-failed", "saved", "started",
+    "clock-stepped", "resolver-converged",
+})
 """Kinds that `history` leaves out: they are the evidence, not the decision; stages are read from them."""
 
 STAGES = {"applied": "written", "read-back": "seen from outside"}

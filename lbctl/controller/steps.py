@@ -14,7 +14,7 @@ from typing import Any
 
 from lbctl.model.commands import Command, Reply, Shown
 from lbctl.model.decision import Decision, Note, Step
-from lbctl.model.events import Applied, ApplyFailed, ClockStepped, Drained, Drifted, Event, Reloaded, Started, Verified
+from lbctl.model.events import Applied, ApplyFailed, ClockStepped, Drained, Drifted, Event, Reloaded, Started, SyncSeen, SyncUnknown, Verified
 from lbctl.model.looks import ProbeResult
 from lbctl.model.state import PageSight, Saved, State
 
@@ -63,10 +63,23 @@ def _heard(before: State, event: Event) -> Iterator[_Line]:
             yield "apply-failed", f"{event.actuator}: {event.detail}", "", {"actuator": event.actuator, "reason": event.reason}
     elif isinstance(event, Drifted):
         yield "drifted", f"{event.actuator}: {event.detail}", "", {"actuator": event.actuator}
+    elif isinstance(event, SyncSeen | SyncUnknown):
+        yield from _synced(before, event)
     elif isinstance(event, Reloaded):
         yield "reloaded", f"new settings, by {event.by or 'a signal'}", event.by, {"settings": plain(event.settings)}
     elif isinstance(event, ClockStepped):
         yield "clock-stepped", f"the wall clock moved by {event.seconds:+.1f} s", "", {"seconds": event.seconds}
+
+
+def _synced(before: State, event: SyncSeen | SyncUnknown) -> Iterator[_Line]:
+    """A line where the source tells of another sync than it did, or cannot tell any more: what `fresh-enough` and `re-synced` rest on."""
+    known = before.members.get(event.member)
+    if isinstance(event, SyncUnknown):
+        if known is None or known.sync_unknown != event.detail:
+            yield "sync-unknown", f"{event.member}: {event.detail}", "", {"member": event.member, "detail": event.detail}
+    elif known is None or (known.sync_started, known.sync_from) != (event.started, event.source):
+        data = {"member": event.member, "source": event.source, "started": event.started, "completed": event.completed}
+        yield "synced", f"{event.member} has synced from {event.source}", "", data
 
 
 def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:

@@ -32,6 +32,7 @@ def told(look: ProbeResult | None) -> str:
     """A look in a few words."""
     if look is None:
         return "no look yet"
+    # In the words that the Core's page has, so that the evidence can be held beside a browser.
     if look.good:
         return {Verdict.OK: "OK", Verdict.STANDBY: "OK (Mode: Standby)", Verdict.PRIMARY: "OK (Mode: Primary)"}[look.verdict]
     return f"{look.reason}{f' ({look.detail})' if look.detail else ''}"
@@ -51,11 +52,13 @@ def _page_seen(case: Case, name: str) -> str:
 
 
 def _is_standby(case: Case, name: str) -> bool:
+    # Two questions: what its last fresh look said, and that `rise` looks were good. One look of Standby is no standby.
     return case.standby(name) and case.up(name)
 
 
 def _is_confirmed(case: Case, name: str) -> bool:
     """By a look started after the failure that completed `active-down`. As long as that has not come there is nothing to confirm."""
+    # Confirmed *after* the proof: an older look may be of the moment before the same fault took both (H2).
     down_at = case.judged(case.active).down_at if case.active else None
     last = case.judged(name).last
     if down_at is None:
@@ -66,18 +69,24 @@ def _is_confirmed(case: Case, name: str) -> bool:
 def _is_fresh_enough(case: Case, name: str) -> bool:
     rule, sight = case.member(name).freshness, case.sight(name)
     if rule is None:
+        # No source, no opinion: `check` says that the age of the copy is not watched.
         return True
     if sight.sync_started is None:
-        return not rule.unknown_blocks
+        # not asked yet is not unknown: in the first moments of a life a copy that is days old must not pass for one of which nobody can tell
+        return bool(sight.sync_unknown) and not rule.unknown_blocks
     return case.now - sight.sync_started <= rule.max_staleness_s
 
 
 def _sync_seen(case: Case, name: str) -> str:
     rule = case.member(name).freshness
+    sight = case.sight(name)
+    if rule is not None and sight.sync_started is None and not sight.sync_unknown:
+        return f"the freshness source of {name} has not told yet"
     return resync.evidence(case, name) + (f", limit {rule.max_staleness_s:.0f} s" if rule else ", no freshness source is configured")
 
 
 def _has_quorum(case: Case, name: str) -> bool:
+    # We are one of the observers. While the active is up there is nothing to be agreed upon (a switchover, `explain`).
     return not case.active_down() or case.around.votes + 1 >= case.settings.quorum
 
 
@@ -120,82 +129,100 @@ def _site_seen(case: Case, name: str) -> str:
 RULES: tuple[Rule, ...] = (
     Rule(
         "active-down",
+        # The guide's first half of G-LB3. Alone it moves nothing.
         lambda case, name: case.active_down(),
         lambda case, name: _page_seen(case, case.active),
         "the active member fails for good: `fall` looks in a row and not one good look for `min_outage`",
     ),
+    # The second half of G-LB3. A candidate that says Primary is the promotion race, and no row makes it a Standby (H7, H8).
     Rule("candidate-standby", _is_standby, _page_seen, "the candidate's hastatus page says `Mode: Standby` steadily"),
+    # A fault that takes both sites is seen on the active first; the candidate must have answered since (H2).
     Rule("candidate-confirmed", _is_confirmed, _page_seen, "a look at the candidate that started after the active was proven down is good"),
     Rule(
         "not-latched",
+        # Manual Resume (G-LB4): who lost the traffic may hold writes that nobody else has; time heals nothing here.
         lambda case, name: name not in case.saved.latched,
         lambda case, name: f"{name} lost the traffic before and was not taken back" if name in case.saved.latched else f"{name} is not latched",
         "an operator's resume, or `lbctl ack SERVICE --member MEMBER --reason …` once it is re-synced and reads Standby",
     ),
     Rule(
         "re-synced",
+        # Apart from the latch: unlatching says that somebody looked at the member, not that its data are right again (H9).
         lambda case, name: name not in case.saved.needs_resync,
         resync.evidence,
         "a sync from the active after its last write, or an operator's word (--attest-synced --reason …)",
     ),
     Rule(
         "no-approval-needed",
+        # The DR Core: taking it is a decision about the whole site, and people make it (G-SC2, H10).
         lambda case, name: not case.member(name).manual_approval,
         lambda case, name: f"{name} has approval: manual" if case.member(name).manual_approval else f"{name} may be taken automatically",
         "an operator's `lbctl approve ID`",
     ),
+    # "Standby, OK" says nothing about data: a sync may have failed for days behind it (H1).
     Rule("fresh-enough", _is_fresh_enough, _sync_seen, "a newer sync of the candidate"),
     Rule(
         "follows-active",
+        # Data that came from somebody else are another history, however fresh they are (G-SC2).
         lambda case, name: case.follows(name),
         lambda case, name: f"{name} syncs from {case.syncs_from(name) or 'nobody named'}, the active is {case.active or 'unknown'}",
         "the members between it and the active are down, or the candidate's syncs_from is the active",
     ),
     Rule(
         "not-locked-out",
+        # None and not a comparison with now: past its end it goes on until the active has been steady (SEMANTICS 2, H6).
         lambda case, name: case.saved.lockout_until is None,
         _lockout_seen,
         "`lbctl ack SERVICE --reason …`, any operator's move, or the lockout's end with a steady active",
     ),
+    # A half-upgraded pair looks exactly like a failure (G-UP, H33, H34).
     Rule("not-in-maintenance", lambda case, name: not case.in_maintenance(), _maintenance_seen, "`lbctl maintenance off`, or its end"),
+    # An open run counts as a hold: moving traffic while roles change on the Cores would meet them half-way (SEMANTICS 7).
     Rule("not-held", lambda case, name: case.saved.hold is None and not case.run_open(), _hold_seen, "`lbctl release SERVICE`, or the run's end"),
     Rule(
         "automation-on",
+        # The last things an `observe` reads are the rows above and below: everything is judged, nothing is done (SEMANTICS 2).
         lambda case, name: not case.settings.observe,
         lambda case, name: "automation: observe" if case.settings.observe else "automation: on",
         "`automation: on` in the configuration",
     ),
     Rule(
         "armed",
+        # Counts from before a maintenance or of another life must not move anything (H29, H33).
         lambda case, name: case.state.started and not case.saved.rearming and not case.state.uninitialised,
         _armed_seen,
         "clean rounds, or `lbctl ack SERVICE --reason …`; while it is uninitialised, `lbctl adopt SERVICE`",
     ),
     Rule(
         "not-blind",
+        # Cut off ourselves, we would see every active down at once and move them all to where nobody has looked (H3).
         lambda case, name: not doubt.blind(case),
         lambda case, name: f"{case.around.proofs} of {case.around.watched} other places answer",
         "an answer from any member or canary",
     ),
     Rule(
         "no-common-mode",
+        # A certificate that expires everywhere fails the candidate next: moving cures nothing and costs a resync (H20).
         lambda case, name: doubt.common_mode(case) is None,
         lambda case, name: f"all members fail by {doubt.common_mode(case)}" if doubt.common_mode(case) else "no reason is shared by all members",
         "the common cause is mended, or one member answers",
     ),
     Rule(
         "no-stall",
+        # After a pause of ours the next look is the first real one; waiting for it costs a second (H24).
         lambda case, name: not doubt.stalled(case, name),
         lambda case, name: f"the newest look is void: {doubt.stalled(case, name)}" if doubt.stalled(case, name) else "all looks are real",
         "a real look",
     ),
     Rule(
+        # One observer of several may have lost its own way to the active (H4).
         "quorum",
         _has_quorum,
         lambda case, name: f"{case.around.votes + int(case.active_down())} of {case.settings.quorum} observers see it down",
         "more observers that freshly see the active down",
     ),
     Rule(
+        # The active may serve everybody inside its site: two sites would then take writes at once (SEMANTICS 4).
         "site-not-cut",
         _site_open,
         _site_seen,
@@ -203,12 +230,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "not-dual-primary",
+        # Two are taking writes already: whichever way traffic went, it would lose some (H8).
         lambda case, name: not doubt.dual_primary(case),
         lambda case, name: f"{' and '.join(doubt.dual_primary(case))} both say Primary" if doubt.dual_primary(case) else "no two say Primary",
         "one of them is set to secondary",
     ),
     Rule(
         "within-mass-move",
+        # Held is left by a release alone: a wave that has shrunk meanwhile is still the event that people were called for (H53).
         lambda case, name: case.saved.mass != "held" and (case.around.mass == "open" or case.saved.mass == "released"),
         lambda case, name: "many services want to move at once" if case.around.mass != "open" else "no wave of moves",
         "`lbctl release SERVICE|--all`",
@@ -224,6 +253,7 @@ WAIVED = frozenset(
         "not-locked-out",
         "not-held",
         "automation-on",
+        # The word of a person who has looked is worth the clean rounds; "not-blind" and the like stay, people see no better.
         "armed",
         "no-approval-needed",
         "not-latched",
@@ -233,6 +263,7 @@ WAIVED = frozenset(
 )
 """What an operator's word replaces (SEMANTICS section 3)."""
 
+# "armed" and the stops are not among them: those have been closed by people, and a yes at night must not undo them.
 ASKABLE = frozenset({"no-approval-needed", "not-locked-out", "site-not-cut"})
 """Rows that only a human can open: a move that all others allow becomes a pending approval."""
 
@@ -258,6 +289,7 @@ def failing(case: Case, candidate: str) -> frozenset[str]:
 
 def operator_rows(case: Case, target: str) -> tuple[RuleResult, ...]:
     """The rows that an operator's failover or an approval must meet. Who alone claims Primary while the active is down counts as Standby."""
+    # The answer to `stranded` needs no force: the guide's gate can never open again by itself there (SEMANTICS 2).
     promoted = case.active_down() and case.alone_primary(target)
     kept = (rule for rule in RULES if rule.name not in WAIVED)
     return tuple(_result(rule, case, target, rule.holds(case, target) or (promoted and rule.name in ROLE_ROWS)) for rule in kept)
@@ -265,7 +297,9 @@ def operator_rows(case: Case, target: str) -> tuple[RuleResult, ...]:
 
 def switchover_rows(case: Case, target: str) -> tuple[RuleResult, ...]:
     """As for an operator's failover, with `active-up` in the place of `active-down`, and a driven Core side (SEMANTICS section 3)."""
+    # A planned move of an active that is down is a failover under a harmless name, without its rows.
     up = RuleResult("active-up", case.up(case.active) if case.active else False, _page_seen(case, case.active), "the active member is up")
+    # No quorum either: it is asked whether the active is down, and here it must be up.
     return (up, *(row for row in operator_rows(case, target) if row.rule not in ("active-down", "quorum")))
 
 

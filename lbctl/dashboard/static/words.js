@@ -30,7 +30,7 @@ export function verdict(member) {
 export const page = (monitor) => VERDICTS[monitor.verdict] || ["idle", monitor.verdict];
 
 const MOVES = new Set(["moved", "pool-changed", "gap", "drain-begun", "drain-ended", "drained", "run-opened", "run-step", "run-closed", "run-goes-on", "would-failover", "verified", "cancelled", "adopted", "adopting", "promoted", "converged", "roles-swapped", "uninitialised"]);
-const QUIET = new Set(["look", "way-look", "applied", "read-back", "ttl-lowered", "applied-again", "saved", "started", "clock-stepped"]);
+const QUIET = new Set(["look", "way-look", "synced", "sync-unknown", "applied", "read-back", "ttl-lowered", "applied-again", "saved", "started", "clock-stepped"]);
 
 // [tone, group] of a journal line; groups are what the timeline filters by.
 export function line(step) {
