@@ -159,7 +159,7 @@ lbctl ack core --reason "all checked"
 ! dies core-b
 ! until state=down
 3: lbctl failover core --to core-a --reason "core-b is lost too" => re-synced
-0,6: lbctl failover core --to core-a --reason "core-b is lost too; accept the loss since 02:00" --force --accept re-synced
+0,6: lbctl failover core --to core-a --reason "core-b is lost too, the loss since 02:00 is accepted" --force --accept re-synced
 ! until active=core-a
 
 ! on core-a: failover mode primary
