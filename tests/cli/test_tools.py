@@ -158,7 +158,7 @@ def test_replay_takes_the_new_configuration_as_the_contract_has_it(terminal: Ter
     running.write_text(PAIR.format(fall=3))
     new.write_text(PAIR.format(fall=9))
     both = terminal.type("-c", str(running), "replay", "-c", str(new))
-    assert both.exit_code == 0 and both.stdout.startswith(f"core with {new}: nothing would have been different.")
+    assert both.exit_code == 0 and both.stdout.startswith(f"core: with `{new}`: nothing would have been different.")
     by_environment = terminal.type("replay", "-c", str(new), env={"LBCTL_CONFIG": str(running)})
     assert by_environment.stdout == both.stdout
     alone = terminal.type("-c", str(running), "replay")
