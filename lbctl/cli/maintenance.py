@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import click
 
+from lbctl.api.times import short
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.failure import USAGE, Failure
 from lbctl.cli.moves import many, reason_optional, reason_required
 from lbctl.cli.options import Globals, global_options
-from lbctl.cli.show import ATTENTION, clean, columns, emit, left, paint
+from lbctl.cli.show import ATTENTION, clean, columns, day, emit, left, moment, paint
 from lbctl.clock import SystemClock
 
 services_argument = click.argument("services", metavar="SERVICE…", nargs=-1, shell_complete=service_names)
@@ -41,13 +43,13 @@ def when(text: str, now: datetime | None = None) -> str:
     now = now or datetime.fromtimestamp(SystemClock().now(), UTC).astimezone()
     try:
         if len(text) <= 5:
-            moment = datetime.combine(now.date(), time.fromisoformat(text.zfill(5)), now.tzinfo)
-            moment += timedelta(days=1) if moment <= now else timedelta()
+            found = datetime.combine(now.date(), time.fromisoformat(text.zfill(5)), now.tzinfo)
+            found += timedelta(days=1) if found <= now else timedelta()
         else:
-            moment = datetime.fromisoformat(text)
+            found = datetime.fromisoformat(text)
     except ValueError:
         raise Failure(USAGE, f"{text!r} is not a time: write 18:30, 2026-11-23T18:30 or 2026-11-23T18:30:00Z") from None
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return found.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @maintenance.command("on")
@@ -62,7 +64,7 @@ def when(text: str, now: datetime | None = None) -> str:
 def on(options: Globals, services: tuple[str, ...], every: bool, length: str | None, until: str | None, begin: str | None, reason: str) -> None:
     """Begin it, now or later."""
     body = {"action": "on", **end(length, until), "from": when(begin) if begin else None, "reason": reason}
-    many(options, "maintenance", services, every, body)
+    many(options, "maintenance", services, every, body, said)
 
 
 @maintenance.command("off")
@@ -86,7 +88,7 @@ def off(options: Globals, services: tuple[str, ...], every: bool, reason: str | 
 @click.pass_obj
 def extend(options: Globals, services: tuple[str, ...], every: bool, length: str | None, until: str | None, reason: str | None) -> None:
     """A later end: --for counts from now."""
-    many(options, "maintenance", services, every, {"action": "extend", **end(length, until), "reason": reason})
+    many(options, "maintenance", services, every, {"action": "extend", **end(length, until), "reason": reason}, said)
 
 
 @maintenance.command("list")
@@ -97,8 +99,24 @@ def list_(options: Globals) -> None:
     client = Client(options)
     known = client.get("services", brief="true")["services"]
     found = [{"service": shown["name"], **shown["maintenance"]} for shown in known if shown["maintenance"]["until"]]
-    rows = [(entry["service"], paint("on", ATTENTION) if entry["on"] else f"from {entry['since']}", left(entry["until"], client.now), entry["by"],
-             clean(entry["reason"])) for entry in found]
+    rows = [(entry["service"], *span(entry, client.now), entry["by"], clean(entry["reason"])) for entry in found]
     emit(options, {"maintenance": found}, columns(rows, head=("SERVICE", "IS", "UNTIL", "BY", "REASON")) if rows else ["no maintenance"])
+
+
+def span(entry: Mapping[str, Any], now: float) -> tuple[str, str]:
+    """Whether it is on, or when it begins; and its end. The date where it is not today's."""
+    if entry["on"]:
+        return paint("on", ATTENTION), left(entry["until"], now)
+    begin = moment(entry["since"]) or now
+    return f"from {day(entry['since'], now)} (in {short(begin - now)})", day(entry["until"], now)
+
+
+def said(answer: Mapping[str, Any], now: float) -> str:
+    """What follows the answer: from when until when it is."""
+    entry = answer["service"]["maintenance"]
+    if not entry["until"]:
+        return ""
+    begin, end = span(entry, now)
+    return f"  until {end}" if entry["on"] else f"  {begin} until {end}"
 
 

@@ -212,8 +212,16 @@ def release(options: Globals, services: tuple[str, ...], every: bool, reason: st
     many(options, "release", services, every, {"reason": reason})
 
 
-def many(options: Globals, verb_name: str, services: tuple[str, ...], every: bool, body: Mapping[str, Any]) -> None:
-    """The same command to several services. All names are checked before any is sent; ends with the first bad code."""
+def _nothing_more(_answer: Mapping[str, Any], _now: float) -> str:
+    return ""
+
+
+def many(options: Globals, verb_name: str, services: tuple[str, ...], every: bool, body: Mapping[str, Any],
+         more: Callable[[Mapping[str, Any], float], str] = _nothing_more) -> None:
+    """The same command to several services. All names are checked before any is sent; ends with the first bad code.
+
+    `more(answer, now)` is a line below each answer.
+    """
     if bool(services) == every:
         raise Failure(USAGE, "name the services, or say --all")
     client = Client(options)
@@ -233,6 +241,8 @@ def many(options: Globals, verb_name: str, services: tuple[str, ...], every: boo
         else:
             if options.output == "table":
                 report(answers[-1])
+                if said := more(answers[-1], client.now):
+                    click.echo(said)
     if options.output != "table":
         click.echo(dumps(options, answers[0] if len(answers) == 1 else {"answers": answers}))
     click.get_current_context().exit(worst)

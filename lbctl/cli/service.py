@@ -8,7 +8,7 @@ from typing import Any
 
 from lbctl.api.times import short
 from lbctl.cli import looks
-from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, age, clean, clock, columns, left, level, moment, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, QUIET, STRONG, age, clean, clock, columns, day, left, level, moment, paint
 from lbctl.cli.terminal import room, width
 
 Shown = Mapping[str, Any]
@@ -91,7 +91,7 @@ def _people(shown: Shown, now: float) -> Iterator[str]:
     """What people have said about it, and what waits for them."""
     span, held = shown["maintenance"], shown["held"]
     if span["until"]:
-        when = f"until {left(span['until'], now)}" if span["on"] else f"planned from {span['since']} until {span['until']}"
+        when = f"until {left(span['until'], now)}" if span["on"] else f"planned from {day(span['since'], now)} until {day(span['until'], now)}"
         yield f"{paint('maintenance', ATTENTION)} {when}, by {span['by']}: {clean(span['reason'])}"
     if held:
         yield f"{paint('held', ATTENTION)} since {age(held.get('since'), now)} by {held['by']}: {clean(held['reason'])}"

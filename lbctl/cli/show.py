@@ -121,6 +121,12 @@ def clock(at: float, *, seconds: bool = False) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ" if seconds else "%H:%MZ")
 
 
+def day(text: str, now: float) -> str:
+    """UTC, with the date where it is not today's."""
+    then = datetime.fromisoformat(text).astimezone(UTC)
+    return then.strftime("%H:%MZ" if then.date() == datetime.fromtimestamp(now, UTC).date() else "%Y-%m-%d %H:%MZ")
+
+
 def emit(options: Globals, found: Any, lines: Iterable[str]) -> None:
     """The object as JSON or YAML, or the lines."""
     if options.output == "table":

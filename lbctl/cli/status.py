@@ -13,7 +13,7 @@ from lbctl.cli.complete import service_names
 from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.service import sheet
-from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, columns, emit, left, level, moment, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, columns, day, emit, left, level, moment, paint
 from lbctl.cli.terminal import laid
 
 NAGIOS = {GOOD: (0, "OK"), ATTENTION: (1, "WARNING"), BAD: (2, "CRITICAL")}
@@ -105,7 +105,7 @@ def attention(shown: Shown, now: float) -> Iterator[str]:
     if span["on"]:
         yield f"maintenance until {left(span['until'], now)} by {span['by']}"
     elif span["until"]:
-        yield f"maintenance planned by {span['by']}"
+        yield f"maintenance from {day(span['since'], now)} by {span['by']}"
     if held:
         yield f"held by {held['by']}"
     if shown["automation"] != "on":

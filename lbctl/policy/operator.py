@@ -167,8 +167,11 @@ def _maintenance_on(turn: Turn, command: ask.MaintenanceOn) -> None:
     if planned and turn.case.in_maintenance():
         turn.refuse("not-in-maintenance", f"{turn.settings.name} is in maintenance: extend it, or end it before the next one is planned")
         return
+    before = turn.saved.maintenance
     turn.save(maintenance=Maintenance(command.by, command.reason, since, command.until), rearming=turn.saved.rearming and planned)
     text = f"maintenance of {turn.settings.name} {'is planned' if planned else 'is on'}: {command.reason}"
+    if before is not None and before.since > turn.now:  # one at a time: who planned must learn that theirs is gone
+        text += f"; in place of the one that {before.by} had planned ({before.reason})"
     turn.note("maintenance-on", text, by=command.by, since=since, until=command.until)
     turn.answer(Code.DONE, text, until=command.until)
 
@@ -178,7 +181,8 @@ def _bad_end(turn: Turn, since: float, until: float) -> bool:
     if until <= max(since, turn.now):
         turn.answer(Code.USAGE, "the end of a maintenance lies in the future, after its beginning")
     elif until - since > longest:
-        turn.answer(Code.USAGE, f"longer than maintenance_max ({longest / 3600:g} h): extend it while it runs")
+        begin = "now" if since <= turn.now else "its beginning"
+        turn.answer(Code.USAGE, f"longer than maintenance_max ({longest / 3600:g} h) from {begin}: extend it later")
     else:
         return False
     return True
@@ -188,7 +192,9 @@ def _maintenance_extend(turn: Turn, command: ask.MaintenanceExtend) -> None:
     span = turn.saved.maintenance
     if span is None:
         turn.refuse("not-in-maintenance", f"{turn.settings.name} is not in maintenance: `lbctl maintenance on`")
-    elif not _bad_end(turn, turn.now, command.until):
+    elif command.until < span.until:
+        turn.answer(Code.USAGE, "it ends later than that already: `lbctl maintenance off` ends it, `lbctl maintenance on` gives it another end")
+    elif not _bad_end(turn, max(turn.now, span.since), command.until):
         turn.save(maintenance=Maintenance(command.by, command.reason or span.reason, span.since, command.until))
         turn.note("maintenance-extended", f"maintenance of {turn.settings.name} is extended", by=command.by, until=command.until)
         turn.answer(Code.DONE, f"maintenance of {turn.settings.name} is extended", until=command.until)
