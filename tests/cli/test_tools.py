@@ -163,4 +163,4 @@ def test_replay_takes_the_new_configuration_as_the_contract_has_it(terminal: Ter
     assert by_environment.stdout == both.stdout
     alone = terminal.type("-c", str(running), "replay")
     assert alone.exit_code == 2 and "-c NEW.yaml" in alone.stderr
-    assert terminal.type("replay", "-c", str(running), "--set", "fall=2").stdout.startswith("core with fall=2:")
+    assert terminal.type("replay", "-c", str(running), "--set", "fall=2").stdout.startswith("core: with `fall=2`:")
