@@ -214,6 +214,7 @@ class VipAgents:
             pause = self._settings.lease_s / 3
             if not self._lending:
                 continue
+            over = self._book.overdue(self._holder)
             try:
                 async with self._one:
                     await self._renew()
@@ -226,8 +227,9 @@ class VipAgents:
                 if error.reason != said:
                     log.warning("the address could not be lent on", address=self._address, why=str(error))
                 said = error.reason
+                # Once at the very end of what the silent holder was lent; from then on at the usual pace.
                 left_s = self._book.lent.get(self._holder, 0.0) - self._clock.now()
-                pause = min(RETRY_S, left_s) if left_s > 0 else RETRY_S
+                pause = RETRY_S if over else min(RETRY_S, max(left_s, 0.0))
                 self._tell_others(ahead=True)
 
     async def _renew(self) -> None:

@@ -2,9 +2,10 @@
 
     python -m tests.bench.vip [--rounds 5] [NAME …]
 
-Two hosts, a client that connects every 2 ms (50 ms at most for one try), and a fault: `service`, the service on the holder's host is killed and
-all else there lives; `host`, the holder's host is cut off as if it had lost its power. Every round builds everything anew. The gap is the time
-from the last answer of the old host to the first of the new one; median and range. Needs root and keepalived.
+Two hosts, a client that begins a connection every 2 ms whatever became of the others, and a fault: `service`, the active service is killed and all
+else on its host lives; `host`, that host is cut off as if it had lost its power; `holder`, the host that holds the address is. Every round builds
+everything anew. The gap is the time from the last answer before the fault's end to the first after it; median and range, and beside it how
+many times longer the keepalived of the same class takes for the same fault. Needs root and keepalived.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 from tests.agent.stage import PORT as AGENT_PORT
 from tests.agent.stage import AgentProcess, Authority
 from tests.netns import network, sysctl
+from tests.outside.front import Front
 from tests.outside.vip_site import PORT, V4, VipSite
 
 STANDARD, FAST = {"profile": "standard"}, {"profile": "fast"}
@@ -76,6 +78,17 @@ def balancer(site: VipSite, probe: dict[str, Any], lease: str) -> Iterator[None]
 
 
 @contextmanager
+def two_balancers(site: VipSite, probe: dict[str, Any], lease: str) -> Iterator[Front]:
+    """Agents on two hosts in front, one of which passes on."""
+    front = Front(site, probe, lease)
+    front.start()
+    try:
+        yield front
+    finally:
+        front.close()
+
+
+@contextmanager
 def keepalived(site: VipSite, advert: str) -> Iterator[None]:
     """One on each host, as its manual has it."""
     made = []
@@ -103,6 +116,7 @@ CASES: dict[str, tuple[Setup, tuple[str, ...]]] = {
     "lbctl agents, fast, lease 2 s": (lambda site: agents(site, FAST, "2s"), ("service", "host")),
     "lbctl in front, standard": (lambda site: balancer(site, STANDARD, "3s"), ("service", "host")),
     "lbctl in front, fast": (lambda site: balancer(site, FAST, "2s"), ("service", "host")),
+    "lbctl two balancers, fast, lease 2 s": (lambda site: two_balancers(site, FAST, "2s"), ("service", "host", "holder")),
 }
 
 
@@ -111,15 +125,19 @@ async def gap_s(setup: Setup, fault: str) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder, network() as net:
         site = VipSite(net, Path(folder))
         try:
-            with setup(site):
+            with setup(site) as front:
                 await site.until(lambda: site.client.last == "a", "nothing is served")
                 await asyncio.sleep(3.0)
                 moves = sum(who == "b" for _, who in site.client.seen)
                 await site.until(lambda: site.client.last == "a", "the old host is not back")
+                seen = len(site.client.seen)
                 if fault == "service":
                     site.cores[0].kill()
                 else:
-                    site.hosts[0].cut()
+                    (site.hosts[0] if fault == "host" else front.hosts[0]).cut()
+                if fault == "holder":
+                    await site.until(lambda: front.hosts[1].has(V4) and site.client.last != "-", "the other host does not take it")
+                    return site.client.worst_s(seen), moves
                 await site.until(lambda: site.client.last == "b", "the address does not move")
             return site.client.gap_s(), moves
         finally:
@@ -141,10 +159,17 @@ def main() -> None:
                 found.setdefault((name, fault), []).append(gap)
                 restless[name, fault] = restless.get((name, fault), 0) + moves
                 print(f"  {name}, {fault}: {gap * 1000:.0f} ms", flush=True)
-    print(f"\n{'':36} {'fault':8} {'client gap, ms: median':>22}  [min .. max]  moves without a fault")
+    print(f"\n{'':38} {'fault':8} {'client gap, ms: median':>22}  [min .. max]  keepalived takes  moves without a fault")
     for (name, fault), gaps in found.items():
         shown = [f"{1000 * one:.0f}" for one in (statistics.median(gaps), min(gaps), max(gaps))]
-        print(f"{name:36} {fault:8} {shown[0]:>22}  [{shown[1]} .. {shown[2]}]  {restless[name, fault]}")
+        print(f"{name:38} {fault:8} {shown[0]:>22}  [{shown[1]} .. {shown[2]}]  {_times(found, name, fault):>16}  {restless[name, fault]}")
+
+
+def _times(found: dict[tuple[str, str], list[float]], name: str, fault: str) -> str:
+    """How many times longer the keepalived of the same class takes; for it the death of a holder is that of its host."""
+    peer = "keepalived, advert 10 ms" if "fast" in name else "keepalived, advert 1 s"
+    theirs = found.get((peer, "host" if fault == "holder" else fault))
+    return f"x {statistics.median(theirs) / statistics.median(found[name, fault]):.2g}" if theirs and name != peer else ""
 
 
 if __name__ == "__main__":
