@@ -201,6 +201,9 @@ async def tab(browser: Browser, url: str, *, width: int = 1360, height: int = 90
     await page.goto(url)
     try:
         yield page
+    except AssertionError as error:
+        error.add_note(f"the page complained of: {wrong or 'nothing'}")
+        raise
     finally:
         await context.close()
     assert not wrong, wrong

@@ -244,6 +244,22 @@ async def test_the_gate_s_hints_can_be_typed_and_long_times_are_not_counted_in_s
         await expect(page.locator(".gate")).to_contain_text("16 min 00 s left")
 
 
+async def test_the_evidence_of_a_move_is_each_row_as_it_stood_then(browser: Browser, api: Stage) -> None:
+    api.put("failed-over")
+    rules = {"active-down": "core-a status: refused, down, failing for 31.2 s", "candidate-standby": "core-b hastatus: OK (Mode: Standby), up"}
+    moved_by = {"evidence": {"rules": rules, "epoch": 8}}
+    api.journal.append({**api.journal[-1], "seq": 900, "kind": "moved", "text": "failover of core", "data": moved_by})
+    api.journal.append({**api.journal[-1], "seq": 901, "kind": "converged", "text": "seen", "data": {"stages": {"apply": 0.0205190001}}})
+    async with tab(browser, api.url) as page:
+        seen, moved = page.locator(".steps li[data-key='901']"), page.locator(".steps li[data-key='900']")
+        await moved.locator("summary").click()
+        await expect(moved.locator(".weighed li").first).to_contain_text("core-a status: refused, down, failing for 31.2 s")
+        await expect(moved.locator(".weighed b")).to_have_text(list(rules))
+        assert await moved.locator(".weighed b").first.evaluate("(b) => b.getClientRects().length") == 1, "a rule's name stands on one line"
+        await seen.locator("summary").click()
+        await expect(seen.locator(".facts")).to_have_text("apply21 ms")
+
+
 async def test_a_large_pool_is_a_table_with_the_failing_first(browser: Browser, api: Stage) -> None:
     pool = shown.pool()
     rows = [{**pool["members"][0], "name": f"sentry-{number:03}"} for number in range(300)]

@@ -94,5 +94,30 @@ async def test_a_client_certificate_says_who_is_at_the_page(browser: Browser, tm
             assert lbctl.seen()["held"] == held, "a foreign page may not ride on the certificate (H39)"
 
 
+async def test_a_drain_counts_down_on_the_page_and_can_be_called_off(browser: Browser, tmp_path: Path) -> None:
+    """H49: a resume that waits for caches is seen to wait, and a person may think better of it."""
+    async with real(tmp_path) as lbctl, tab(browser, lbctl.url, token=lbctl.token) as page:
+        await lbctl.a.stop()
+        await lbctl.until(lambda seen: seen["active"] == "core-b", "the failover")
+        await expect(page.locator(".alone")).to_contain_text("Clients are not served yet: core-b has the traffic", timeout=TIMEOUT)
+        await lbctl.a.start()
+        await expect(page.locator(".part.next")).to_contain_text("The way back to core-a is open", timeout=TIMEOUT)
+        await page.click("[data-verb=resume]")
+        await page.check("[data-field=drain]")
+        await page.fill("[data-field=reason]", "back home")
+        await page.click("[data-go]")
+        await expect(page.locator(".answer.done")).to_be_visible(timeout=TIMEOUT)
+        await page.keyboard.press("Escape")
+        drain = page.locator(".keep[data-key=drain]")
+        await expect(drain).to_contain_text(re.compile(r"Drain: traffic moves to core-a in [12]?\d s"), timeout=TIMEOUT)
+        await expect(drain).to_contain_text("The resume was asked for by alice")
+        await page.click("[data-verb=drain-end]")
+        await page.fill("[data-field=reason]", "not now")
+        await page.click("[data-go]")
+        await expect(page.locator(".answer.done")).to_be_visible(timeout=TIMEOUT)
+        await expect(drain).to_have_count(0, timeout=TIMEOUT)
+        assert lbctl.seen()["drain"] is None and lbctl.seen()["active"] == "core-b" and lbctl.seen()["held"]["by"] == "alice"
+
+
 RIDE = """([url, mode, kind]) => fetch(url, { method: "POST", mode, credentials: "include", headers: { "Content-Type": kind }, body: "{}" })
   .catch(() => "refused by the browser")"""

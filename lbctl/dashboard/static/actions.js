@@ -112,10 +112,10 @@ async function sendEach(act, form) {
 }
 
 function refusal(problem, shown) {
-  const found = problem.document || {};
+  const found = problem.document || {}, { rules, ...seen } = found.evidence || {};
   const title = { 401: "Who are you?", 403: "Not allowed", 409: "Refused by a safety rule", 412: "Somebody changed it first", 429: "Too many attempts" }[problem.status] || "It did not work";
   return h("div", { class: "answer refused", role: "alert", "data-key": "answer" }, h("h3", {}, icon("bad"), title, found.rule ? [": ", h("span", { class: "mono" }, found.rule)] : ""),
-    h("p", {}, rich(problem.message)), facts(found.evidence || {}),
+    h("p", {}, rich(problem.message)), facts({ ...seen, ...(rules || {}) }),
     problem.status === 409 ? command(`lbctl explain ${shown.name}`) : null);
 }
 

@@ -6,7 +6,7 @@ import { chips } from "./glance.js";
 import { members } from "./members.js";
 import { command, facts, rich, section, sentence, spoken } from "./parts.js";
 import { drain, maintenance, run, upgrade } from "./underway.js";
-import { clock, day, left, moment, since, span } from "./times.js";
+import { clock, day, left, millis, moment, since, span } from "./times.js";
 
 // `may`: the reader may act; `who` is the reader, as the controller knows them.
 export function depth(shown, more, act, may, who) {
@@ -195,13 +195,19 @@ function timeline(more, act) {
     steps.length > FIRST && !more.all ? h("button", { type: "button", class: "quiet", onclick: () => act("all") }, `Show ${Math.min(steps.length, 300) - FIRST} more`) : null);
 }
 
+// The rows of the gate as they stood at the moment of the move, or those that refused a command.
+const weighed = (rules, refused) => h("ul", { class: "rules weighed" }, Object.entries(rules).map(([rule, seen]) =>
+  h("li", { "data-key": rule, class: "holds" }, icon(refused ? "bad" : "ok"), h("span", { class: "offscreen" }, refused ? "refused by: " : "held: "), h("b", { class: "mono" }, rule), h("span", { class: "evidence" }, rich(seen)))));
+
 function happening(step, date) {
   const [colour] = line(step);
-  const { page: _page, member: _member, saved: _saved, evidence, ...rest } = step.data || {};
-  const known = facts({ ...rest, ...(evidence || {}) });
+  const { page: _page, member: _member, saved: _saved, evidence, stages, ...rest } = step.data || {};
+  const { rules, ...found } = evidence && !Array.isArray(evidence) ? evidence : {};
+  const took = stages && Object.fromEntries(Object.entries(stages).map(([stage, seconds]) => [stage, millis(seconds)]));
+  const known = [facts({ ...rest, ...found, ...(took || {}), ...(Array.isArray(rules) ? { rules } : {}) }), rules && !Array.isArray(rules) ? weighed(rules, step.kind === "command") : null].filter(Boolean);
   return h("li", { "data-key": step.seq, class: colour },
     date ? h("span", { class: "date" }, date) : null,
     h("span", { class: "mono when", title: step.at }, clock(step.at)), icon(colour),
     h("div", { class: "what", "data-key": "what" }, h("b", {}, step.kind), " ", rich(step.text), step.by && step.by !== "lbctl" ? h("span", { class: "by" }, ` by ${step.by}`) : "",
-      known ? h("details", { "data-key": "evidence" }, h("summary", {}, "evidence"), known) : null));
+      known.length ? h("details", { "data-key": "evidence" }, h("summary", {}, "evidence"), known) : null));
 }

@@ -17,15 +17,16 @@ export function section(title, id, ...content) {
   return h("section", { class: `part ${id}`, "data-key": id, "aria-label": title }, h("h2", {}, title), content);
 }
 
-// Facts as a list; what stands one level deeper is listed beside the rest, by its own name.
+// Facts as a list; what stands one level deeper is listed beside the rest, by both names.
 export function facts(object) {
-  const flat = Object.entries(object).flatMap(([name, value]) => (value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value) : [[name, value]]));
+  const flat = Object.entries(object).flatMap(([name, value]) => (value && typeof value === "object" && !Array.isArray(value) ? Object.entries(value).map(([inner, one]) => [`${name} ${inner}`, one]) : [[name, value]]));
   const kept = flat.filter(([, value]) => value !== "" && value !== null && value !== undefined && !(Array.isArray(value) && !value.length));
   return kept.length ? h("dl", { class: "facts" }, kept.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "mono" }, told(value))))) : null;
 }
 
 function told(value) {
-  if (typeof value === "number" && value > 1e9 && value < 5e9) return new Date(value * 1000).toISOString();
+  if (typeof value === "number" && value > 1e9 && value < 5e9) return `${new Date(value * 1000).toISOString().slice(11, 23)}Z`;
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(3)));
   if (typeof value === "string") return rich(value);
   if (Array.isArray(value)) return value.map((one) => (one && typeof one === "object" ? Object.values(one).filter((part) => part !== "").join(" ") : one)).join(", ");
   return typeof value === "object" && value ? Object.entries(value).map(([name, one]) => `${name} ${one}`).join(", ") : String(value);
