@@ -31,7 +31,8 @@ from lbctl.policy.conditions import STATES, alerts, conditions
 from lbctl.probes.describe import PHASES
 
 MEMBERS_MAX = 500
-TURN = 50
+TURN, ROWS = 50, 500
+"""So many services, and so many rows of other parts, are rendered before the loop may do something else."""
 TRIGGERS = ("auto", "operator", "adopt")
 REASONS = tuple(reason.value for reason in Reason if reason is not Reason.OK)
 ACTUATOR_REASONS = ("drift", "internal", "superseded", "timeout", "unread", "unverified")
@@ -202,7 +203,7 @@ class Metrics:
             if number % TURN == TURN - 1:
                 await self._clock.sleep(0)
         self._whole(lines, cases)
-        self._others(lines)
+        await self._others(lines)
         return _text(lines).encode() + generate_latest(self._process)
 
     def _failures(self) -> Mapping[tuple[str, str], Failures]:
@@ -252,9 +253,11 @@ class Metrics:
         lines["lbctl_build_info"].append(f"{labels(version=__version__, python=platform.python_version())} 1")
 
 
-    def _others(self, lines: Lines) -> None:
+    async def _others(self, lines: Lines) -> None:
         """What other parts count for themselves."""
-        for name, pairs, value in (row for rows in self._rows for row in rows()):
+        for number, (name, pairs, value) in enumerate(row for rows in self._rows for row in rows()):
+            if number % ROWS == ROWS - 1:
+                await self._clock.sleep(0)
             if FAMILIES[name][0] == HISTOGRAM:
                 lines[name] += _histogram(value if isinstance(value, Histogram) else None, labels(**pairs).removesuffix("}"))
             elif isinstance(value, float | int):

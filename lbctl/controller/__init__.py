@@ -192,8 +192,8 @@ class Controller:
 
     def places(self) -> Iterator[tuple[str, str, Place]]:
         """Service, actuator, and what each of its places showed when it was last read back; none before the first time."""
-        for name, loop in self._loops.items():
-            for actuator, reconciler in loop.reconcilers.items():
+        for name, loop in list(self._loops.items()):
+            for actuator, reconciler in list(loop.reconcilers.items()):
                 yield from ((name, actuator, place) for place in reconciler.places)
 
     def hosts(self, name: str | None = None) -> Iterator[tuple[str, str, Host]]:

@@ -12,10 +12,12 @@ from lbctl.actuators.authoritative import Authoritative, Settings
 from lbctl.actuators.base import Place
 from lbctl.clock import SystemClock
 from lbctl.dns import wire
+from lbctl.dns.readback import look
 from lbctl.dns.server import Server
 from lbctl.dns.settings import Endpoint, ZoneSettings
 from lbctl.dns.transfer import missing
 from lbctl.dns.zone import Zone, address_node
+from lbctl.errors import ActuatorError
 from lbctl.model.decision import Desired
 from tests.dns.served import NAME, ZONE, ask, run, serving, settings, texts
 from tests.peers.dns_servers import KEY, SECONDARIES, Peer, free_place, knot_secondary, secret, until
@@ -73,6 +75,22 @@ async def test_a_secondary_that_was_away_catches_up(tmp_path: Path, kind: str) -
             await actuator.apply(desired(epoch + 1))
             assert (await actuator.read()).places[0].error_reason == "closed"
             assert (await ask(server, NAME)).answer
+
+
+@pytest.mark.peer("knot")
+async def test_a_ttl_is_lowered_when_the_secondaries_tell_it(tmp_path: Path) -> None:
+    """H49, H50: `--drain`; until then caches are given the long one. A secondary that is silent may be giving it, so that is an error."""
+    place = free_place()
+    async with serving(tmp_path, names=(), zones=(fed(place),)) as server:
+        actuator = Authoritative(Settings(NAME, ttl_s=30), server)
+        await actuator.apply(desired(1))
+        with pytest.raises(ActuatorError, match=str(place.port)) as error:
+            await actuator.set_ttl(5)
+        assert error.value.reason == "lagging" and error.value.temporary
+        async with SECONDARIES["knot"](tmp_path / "second", ZONE.name, server.endpoints[0], place) as second:
+            assert await actuator.set_ttl(5) == 30, "what an earlier try has lowered may be in caches all the same"
+            assert (await look(second.place, NAME)).ttl_s == 5
+            assert await actuator.set_ttl(None) == 5
 
 
 @pytest.mark.peer("bind")
