@@ -17,7 +17,7 @@ import importlib
 import importlib.util
 import signal
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -299,7 +299,8 @@ class App:
                 return Reply(Code.REFUSED, f"it would move traffic: {moving}", rule="traffic-unmoved", evidence=planned.object())
             reply = await self._apply(new, by, allow_switch=allow_switch)
             self.config_ok = reply.code is Code.DONE
-            return reply
+            later = "; ".join(change.text for change in planned.changes if change.restart)
+            return replace(reply, message=f"{reply.message}; {later}") if self.config_ok and later else reply
 
     async def _apply(self, new: Config, by: str, *, allow_switch: bool) -> Reply:
         """All or nothing: the zones first, because new names need them; taken back where a service refuses."""
@@ -318,8 +319,8 @@ class App:
             kept = (one.settings["name"] for built in new.services.values() for one in built.actuators if one.kind == "authoritative")
             self.dns.register.retain(kept)
         self.hands = self.runner.hands = wiring.hands_of(new.services.values(), self.clock)
-        self.freshness.sources = wiring.sources_of(new.services.values(), self.hands)
         reply = await self.controller.reload(charges, allow_switch=allow_switch, by=by, taken_up=self._watch)
+        self.freshness.follow(wiring.sources_of(new.services.values(), self.hands))
         self._watch_anew(old, new)
         return reply
 

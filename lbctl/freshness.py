@@ -103,6 +103,13 @@ class Watch:
         if reading:
             await asyncio.wait(reading, timeout=FIRST_S)
 
+    def follow(self, sources: list[Source]) -> None:
+        """New sources after a reload; every one is read at once, because a member that is looked at elsewhere has lost what was known of it."""
+        self.sources = sources
+        for source in sources:
+            if (source.service, source.member) not in self._reading:
+                self._begin(source, self._clock.now())
+
     async def run(self, heart: Heart) -> None:
         """For ever."""
         while True:
@@ -123,6 +130,7 @@ class Watch:
     async def _read(self, source: Source) -> None:
         try:
             for event in await read(source):
-                self._controller.post(source.service, event)
+                if source.service in self._controller.names:  # a reload may have ended it meanwhile
+                    self._controller.post(source.service, event)
         finally:
             self._reading.discard((source.service, source.member))

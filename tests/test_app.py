@@ -136,13 +136,42 @@ async def test_a_restart_answers_at_once_and_moves_nothing(site: Site) -> None:
         await app.stop()
 
 
-async def test_a_start_knows_how_old_the_copy_is_before_anything_can_move(site: Site) -> None:
-    """H1, H25: the first age is read before the first look is judged, so that no restart opens the gate to a stale copy for a minute."""
+def stale(site: Site) -> None:
+    """The copy of core-b is as old as the epoch, by a file that is read once a minute."""
     stamp = site.path / "last-sync"
     stamp.touch()
     os.utime(stamp, (1.0, 1.0))
     freshness = f"syncs_from: core-a, freshness: {{source: file, file: {stamp}, max_staleness: 60m, unknown: allow}}}}"
     site.file.write_text(site.file.read_text().replace("syncs_from: core-a}", freshness))
+
+
+async def test_a_reload_that_forgets_a_member_reads_the_age_of_its_copy_at_once(site: Site) -> None:
+    """H1, H28: looked at elsewhere, nothing is known of it; its copy is as old as before."""
+    stale(site)
+    app = await site.start()
+    try:
+        await site.until_state("normal")
+        site.file.write_text(site.file.read_text().replace(site.b.url, f"{site.b.url}/"))
+        assert (await app.reload("test")).code is Code.DONE
+        await site.until(lambda: app.controller.service("core")["members"][1]["synced_at"] is not None, "the age is not known after the reload")
+    finally:
+        await app.stop()
+
+
+async def test_a_reload_says_what_waits_for_the_next_start(site: Site) -> None:
+    app = await site.start()
+    try:
+        await site.until_state("normal")
+        site.file.write_text(site.file.read_text().replace("name: test", "name: other"))
+        reply = await app.reload("test")
+        assert (reply.code, reply.message) == (Code.DONE, "the new configuration is in force; controller changes: at the next start")
+    finally:
+        await app.stop()
+
+
+async def test_a_start_knows_how_old_the_copy_is_before_anything_can_move(site: Site) -> None:
+    """H1, H25: the first age is read before the first look is judged, so that no restart opens the gate to a stale copy for a minute."""
+    stale(site)
     app = await site.start()
     await site.until_state("normal")
     await site.a.stop()
