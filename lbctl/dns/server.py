@@ -11,6 +11,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from lbctl.clock import Clock
 from lbctl.dns.answers import Responder
 from lbctl.dns.datagrams import Desk, reader
@@ -22,6 +24,7 @@ from lbctl.dns.stream import StreamServer
 from lbctl.dns.transfer import Source
 from lbctl.dns.zone import Zone
 
+log = structlog.get_logger()
 RECEIVE_BUFFER = 4 << 20
 PRIVILEGED = "a port below 1024 needs lbctl-dns.socket, or the drop-in port53.conf"
 """What to do where the unit runs without rights (deploy/systemd)."""
@@ -72,6 +75,8 @@ class Server:
         except BaseException:
             await self.close()
             raise
+        for sock in self._passed:  # whoever asks there waits for ever: two files that must say the same do not
+            log.warning("lbctl-dns.socket has an address that authoritative.listen does not", address="{}:{}".format(*sock.getsockname()[:2]))
         self._started = True
         for zone in self._responder.zones.values():
             self.notifier.changed(zone)

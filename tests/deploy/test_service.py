@@ -184,7 +184,9 @@ async def test_a_virtual_address_and_a_low_port_need_their_drop_ins_and_no_more(
             await host.run("systemctl", "start", "lbctl")
             if drop_in == "port53.conf":
                 assert await ask("127.0.0.1", 53, network=host.network) in ("", "127.0.0.11")
-                await host.shell(f"systemctl stop lbctl; rm {drop_ins}/*; systemctl daemon-reload")
+                await host.shell("systemctl stop lbctl; systemctl start lbctl-dns.socket lbctl")
+                assert "lbctl-dns.socket has an address that authoritative.listen does not address=127.0.0.1:5300" in await host.log("-u", "lbctl")
+                await host.shell(f"systemctl stop lbctl-dns.socket lbctl; rm {drop_ins}/*; systemctl daemon-reload")
         await host.until(held, "the address")
         assert await host.show("User") == "lbctl" and "cap_net_bind_service" not in await host.show("AmbientCapabilities")
         await host.run("systemctl", "stop", "lbctl")
