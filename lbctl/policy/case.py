@@ -43,6 +43,7 @@ class Case:
     @property
     def answering(self) -> tuple[str, ...]:
         """Whom clients are sent to: the active, or all that a pool answers with."""
+        # `active` of a pool is only the first of those that answer, kept for what shows one name.
         if self.settings.kind == "pool":
             return self.saved.answering
         return (self.saved.active,) if self.saved.active else ()
@@ -61,6 +62,7 @@ class Case:
     def others(self) -> Iterator[str]:
         """All members but the active, in order of preference; where a service is followed, those at its site first (G-FS)."""
         rest = (name for name in self.settings.names if name != self.active)
+        # A stable sort by "not there": within each half the order of preference of the file stays.
         at = self.around.followed_site if self.settings.follows else ""
         return iter(sorted(rest, key=lambda name: self.member(name).site != at)) if at else rest
 
@@ -75,6 +77,7 @@ class Case:
         pages = self.settings.monitor.pages
         if not self.modes:
             return pages[0]
+        # A Standby's status page is 503 by design: a new active judged by it would be down until it has promoted.
         return STATUS if name == self.active and self.state.promoted else HASTATUS
 
     def judged(self, name: str) -> PageSight:
@@ -88,9 +91,11 @@ class Case:
 
     def ways_apart(self, name: str) -> tuple[bool, bool] | None:
         """Where the clients' path and the direct one steadily disagree (H5): whether the member answers directly, and by the clients' path."""
+        # Healths and not looks are compared: a single look that differs is a blip, not a path that is gone.
         ways = dict(self.judged(name).ways)
         path = ways.pop(CLIENT, None)
         direct = [sight.health for sight in ways.values()]
+        # Nothing can disagree with a path that has not been looked at often enough to have a health.
         if path is None or Health.UNKNOWN in (path.health, *direct):
             return None
         found = Health.UP in direct, path.health is Health.UP
@@ -107,6 +112,7 @@ class Case:
 
     def look(self, name: str, page: str) -> ProbeResult | None:
         """The last look at a page, where it is fresh."""
+        # An old answer is none: said here once, so that no rule has to remember it (SEMANTICS 4).
         return self.page(name, page).last if self.fresh(name, page) else None
 
     def says(self, name: str, page: str, verdict: Verdict) -> bool:
@@ -124,6 +130,7 @@ class Case:
 
     def primary(self, name: str) -> bool:
         """It reads Primary; never, where there are no modes."""
+        # One fresh look is enough, without `rise`: most rules stop on a claim of Primary, and reasons to stop are believed early.
         return self.modes and self.says(name, HASTATUS, Verdict.PRIMARY)
 
     def serves(self, name: str) -> bool:
@@ -134,11 +141,13 @@ class Case:
         """The row `active-down`: proven by looks, fresh, and not one good look since."""
         if not self.active:
             return False
+        # `down_at` and not `health`: health is down after `fall` looks, the move waits for `min_outage` as well.
         page = self.judged(self.active)
         return page.down_at is not None and self.fresh(self.active, self.decisive(self.active))
 
     def promote_by(self) -> float | None:
         """When somebody is told that the active has not become Primary; None once it has. A start begins the time anew (SEMANTICS section 1)."""
+        # After a restart nobody knows what was shown before: the full time is given again rather than a page at each start.
         since = max((t for t in (self.saved.moved_at, self.state.began) if t is not None), default=None)
         return None if self.state.promoted or not self.active or since is None else since + self.settings.promote_timeout_s
 
@@ -148,6 +157,7 @@ class Case:
 
     def syncs_from(self, name: str) -> str | None:
         """From whom it syncs: saved (a swap changes it) before configured."""
+        # A saved None counts: after a swap the new primary syncs from nobody, whatever the file still says.
         return self.saved.syncs_from.get(name, self.member(name).syncs_from)
 
     def follows(self, name: str) -> bool:
@@ -155,9 +165,11 @@ class Case:
         source = self.syncs_from(name)
         if source is None:
             return True
+        # As many steps as there are members: a circle in the file ends here instead of hanging the loop.
         for _ in self.settings.members:
             if source is None or source == self.active:
                 return source == self.active
+            # A source that is alive but not active may be ahead of the active: its copy is then another history, not ours.
             if not self.down(source):
                 return False
             source = self.syncs_from(source)
@@ -169,20 +181,24 @@ class Case:
 
     def alone_primary(self, name: str) -> bool:
         """It says Primary, steadily, and nobody else does."""
+        # Steadily here, other than in `primary`: this one is a reason to go, and those must be up by `rise` looks.
         return self.claimants() == (name,) and self.page(name, HASTATUS).health is Health.UP
 
     def rogue(self, name: str) -> bool:
         """An unlatched member beside the active that says Primary though it follows somebody else (SEMANTICS section 4)."""
         source = self.syncs_from(name)
+        # A latched one is known to have lost the traffic: its claim is `OldPrimaryReturned` or `stranded`, not a stranger's.
         return name != self.active and name not in self.saved.latched and source is not None and source != self.active and self.primary(name)
 
     def in_maintenance(self) -> bool:
         span = self.saved.maintenance
+        # By its own end, not by its presence: it ends on time even where no tick has come to remove it.
         return span is not None and span.since <= self.now < span.until
 
     def exchanging(self) -> bool:
         """lbctl itself is giving the Cores other roles just now: for a moment both, or neither, say Primary."""
         run = self.saved.run
+        # `driving` is of this life: after a restart nobody carries the run on, and two Primaries are an alarm again.
         return run is not None and run.kind in ("switchover", "resume") and not run.failed and self.state.driving == run.id
 
     def run_open(self) -> bool:

@@ -46,19 +46,26 @@ def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem
 
 def decide(settings: ServiceSettings, state: State, event: Event, now: float, around: Around) -> Decision:
     """One turn. Pure: the same arguments give the same decision; nothing is done, read or waited for here."""
+    # The short way changes no reason and no wake time, so the old ones stand.
     if isinstance(event, ProbeResult) and (same := calm.again(settings, state, event)) is not None:
         return Decision(same, same.reason, wake_at=same.wake_at)
     turn = Turn(settings, state, now, around)
+    # Even before `Started`: looks and syncs that come early are not lost, they only decide nothing yet.
     _take(turn, event)
     if turn.state.started:
+        # Before judging, so that nothing is allowed or stopped by a maintenance, lockout or approval that is over.
         arming.run_timers(turn)
+        # A refused command must leave nothing changed; a failover beside it in the same turn would look like its work.
         if not isinstance(event, Command):
             _judge(turn)
+    # After judging: what is told is what is true with this decision, not what led to it.
     held = conditions.conditions(turn.case)
     if turn.state.started:
         conditions.tell_edges(turn, held)
     reason = reason_now(turn.case, held[0])
+    # A command asks for its `Tick` at once, because the questions were not asked in its own turn.
     wake = min(arming.wake_times(turn.case), default=None) if not isinstance(event, Command) else now
+    # Most events change neither, and each change copies the whole state.
     if reason != turn.state.reason or wake != turn.state.wake_at:
         turn.set(reason=reason, wake_at=wake)
     return Decision(turn.state, reason, tuple(turn.looks), wake, tuple(turn.notes), turn.reply)
@@ -76,9 +83,12 @@ def _judge(turn: Turn) -> None:
     drain.watch_farewell(turn)
     start.watch_adoption(turn)
     arming.watch_rearming(turn)
+    # Before the gate is read: a claim of Primary voids a resync in the very turn in which it is seen (H9).
     returns.watch_resync(turn)
+    # A failover before following: who is down needs a way out first, and the lockout then stops the other move.
     failover.judge(turn)
     follow.judge(turn)
+    # Last: it takes the member that the turns above have chosen.
     families.judge(turn)
 
 
@@ -93,6 +103,7 @@ def _take(turn: Turn, event: Event) -> None:
 
 def _started(turn: Turn, event: heard.Started) -> None:
     (pool_start.started if turn.settings.kind == "pool" else start.started)(turn, event)
+    # After the active is known or given up: whether a promotion goes on depends on it.
     runs.restarted(turn)
     drain.restarted(turn)
 
@@ -103,6 +114,7 @@ def _applied(turn: Turn, event: heard.Applied) -> None:
 
 def _verified(turn: Turn, event: heard.Verified) -> None:
     known = turn.state.actuators.get(event.actuator)
+    # The edge only: every epoch is verified, and only the one after an error is news.
     if known is not None and known.error:
         turn.note("applied-again", f"{event.actuator} follows again")
     moves.ledger(turn, event.actuator, applied=event.epoch, verified=event.epoch, error="", error_reason="", drift="", since=None)
@@ -111,6 +123,7 @@ def _verified(turn: Turn, event: heard.Verified) -> None:
 
 def _apply_failed(turn: Turn, event: heard.ApplyFailed) -> None:
     known = turn.state.actuators.get(event.actuator)
+    # From the first failure on, so that retries do not make an actuator look freshly behind (H40).
     since = known.since if known is not None and known.since is not None else turn.now
     if known is not None and not known.error:
         turn.note("apply-failed", f"{event.actuator} does not follow: {event.detail}; it is tried again for ever", reason=event.reason)
@@ -119,6 +132,7 @@ def _apply_failed(turn: Turn, event: heard.ApplyFailed) -> None:
 
 def _drifted(turn: Turn, event: heard.Drifted) -> None:
     known = turn.state.actuators.get(event.actuator)
+    # Told when what is shown changes, not each time that it is read.
     if known is not None and known.drift != event.detail:
         moves.ledger(turn, event.actuator, drift=event.detail, since=turn.now)
         turn.note("drift", f"{event.actuator} was changed behind our back: {event.detail}", page=True)
@@ -126,11 +140,13 @@ def _drifted(turn: Turn, event: heard.Drifted) -> None:
 
 def _sync_seen(turn: Turn, event: heard.SyncSeen) -> None:
     sight = turn.case.sight(event.member)
+    # Both instants: what is proven counts from the start (SEMANTICS 3), what people are shown is the end.
     sight = replace(sight, sync_from=event.source, sync_started=event.started, sync_completed=event.completed, sync_unknown="")
     turn.set(members=seen.put(turn.state.members, event.member, sight))
 
 
 def _sync_unknown(turn: Turn, event: heard.SyncUnknown) -> None:
+    # The last known sync stays and ages: losing the source must not make an old copy look like one never judged.
     sight = replace(turn.case.sight(event.member), sync_unknown=event.detail)
     turn.set(members=seen.put(turn.state.members, event.member, sight))
 
@@ -141,6 +157,7 @@ def _version_seen(turn: Turn, event: heard.VersionSeen) -> None:
 
 
 def _save_failed(turn: Turn, event: heard.SaveFailed) -> None:
+    # The next decision that is saved clears it; until then nothing automatic is acted on (H26).
     turn.set(unsaved=event.detail)
 
 

@@ -181,7 +181,7 @@ RULES: tuple[Rule, ...] = (
     Rule("not-held", lambda case, name: case.saved.hold is None and not case.run_open(), _hold_seen, "`lbctl release SERVICE`, or the run's end"),
     Rule(
         "automation-on",
-        # The last things an `observe` reads are the rows above and below: everything is judged, nothing is done (SEMANTICS 2).
+        # Judged and recorded like everything else, and moved by nobody: the weeks beside an old load balancer (SEMANTICS 2).
         lambda case, name: not case.settings.observe,
         lambda case, name: "automation: observe" if case.settings.observe else "automation: on",
         "`automation: on` in the configuration",
@@ -195,21 +195,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "not-blind",
-        # Cut off ourselves, we would see every active down at once and move them all to where nobody has looked (H3).
+        # A confirmed Standby excludes it; a row of its own, so that people read why nothing moves and force must name it (H3).
         lambda case, name: not doubt.blind(case),
         lambda case, name: f"{case.around.proofs} of {case.around.watched} other places answer",
         "an answer from any member or canary",
     ),
     Rule(
         "no-common-mode",
-        # A certificate that expires everywhere fails the candidate next: moving cures nothing and costs a resync (H20).
+        # A certificate that has ended everywhere is not cured by a move, which would only cost a resync (H20).
         lambda case, name: doubt.common_mode(case) is None,
         lambda case, name: f"all members fail by {doubt.common_mode(case)}" if doubt.common_mode(case) else "no reason is shared by all members",
         "the common cause is mended, or one member answers",
     ),
     Rule(
         "no-stall",
-        # After a pause of ours the next look is the first real one; waiting for it costs a second (H24).
+        # After a pause of ours the next look is the first real one, and it is only one fast interval away (H24).
         lambda case, name: not doubt.stalled(case, name),
         lambda case, name: f"the newest look is void: {doubt.stalled(case, name)}" if doubt.stalled(case, name) else "all looks are real",
         "a real look",
@@ -237,7 +237,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "within-mass-move",
-        # Held is left by a release alone: a wave that has shrunk meanwhile is still the event that people were called for (H53).
+        # "held" is left by a release alone: a wave that has shrunk is still the event that people were called for (H53).
         lambda case, name: case.saved.mass != "held" and (case.around.mass == "open" or case.saved.mass == "released"),
         lambda case, name: "many services want to move at once" if case.around.mass != "open" else "no wave of moves",
         "`lbctl release SERVICE|--all`",
@@ -263,7 +263,7 @@ WAIVED = frozenset(
 )
 """What an operator's word replaces (SEMANTICS section 3)."""
 
-# "armed" and the stops are not among them: those have been closed by people, and a yes at night must not undo them.
+# None of `STOPS` is among them: what people have closed is not asked open again by a yes at night.
 ASKABLE = frozenset({"no-approval-needed", "not-locked-out", "site-not-cut"})
 """Rows that only a human can open: a move that all others allow becomes a pending approval."""
 
@@ -299,7 +299,7 @@ def switchover_rows(case: Case, target: str) -> tuple[RuleResult, ...]:
     """As for an operator's failover, with `active-up` in the place of `active-down`, and a driven Core side (SEMANTICS section 3)."""
     # A planned move of an active that is down is a failover under a harmless name, without its rows.
     up = RuleResult("active-up", case.up(case.active) if case.active else False, _page_seen(case, case.active), "the active member is up")
-    # No quorum either: it is asked whether the active is down, and here it must be up.
+    # No quorum either: observers are counted on whether the active is down, and here it must be up.
     return (up, *(row for row in operator_rows(case, target) if row.rule not in ("active-down", "quorum")))
 
 

@@ -24,22 +24,30 @@ def begin(turn: Turn, target: str, *, trigger: str, verb: str, by: str, reason: 
     latched, stale = _latches(turn, source, target, trigger, verb)
     turn.save(
         active=target,
+        # Raised with the pointer, in one save: no writer can hold the new answer under the old number (H41).
         epoch=saved.epoch + 1,
         latched=latched,
         needs_resync=stale,
+        # One automatic move a lockout: a pair that flaps is moved once and then people are asked (H6).
         lockout_until=None if trigger == OPERATOR else turn.now + turn.settings.lockout_s,
         moved_at=turn.now,
+        # Whatever was asked was asked about another active.
         approvals=(),
         mass="",
+        # What a person moved stays until the followed service moves again; `follow` would undo it in the next turn.
         unfollowed=turn.around.followed_site if trigger == OPERATOR and turn.settings.follows else saved.unfollowed,
         incident=_incident(saved, source, target, trigger),
         move=Move(trigger, verb, source, target, saved.epoch + 1, turn.now, by, reason, _restore(saved), _ttl(turn)),
+        # Any move ends a drain; the new epoch brings the configured TTL back.
         drain=None,
         farewell=None,
         withheld=families.brought(turn.case, target),
     )
+    # `never_promoted` is assumed and disproved by looks: a resume goes to a Primary, of which it cannot be true.
     turn.set(promoted=not turn.case.modes, up_since=None, never_promoted=verb != "resume", asked={}, uninitialised="", adopting="")
+    # At once, whatever the schedule: the first thing wanted of a new active is how it is (H11).
     turn.look(target)
+    # An operator's move pages nobody: somebody is awake.
     text = f"{verb}: traffic of {saved.service} moves from {source or 'nowhere'} to {target}: {reason}"
     turn.note("moved", text, member=target, by=by, page=trigger != OPERATOR, source=source, trigger=trigger, epoch=turn.saved.epoch, **evidence)
 
@@ -53,16 +61,20 @@ def _ttl(turn: Turn) -> float:
 def _latches(turn: Turn, source: str, target: str, trigger: str, verb: str) -> tuple[frozenset[str], frozenset[str]]:
     saved = turn.saved
     latched, stale = saved.latched, saved.needs_resync
+    # After a resume the other one is a Standby in its place, the roles are as configured: nothing is to be guarded.
     if source and verb != "resume":
         latched, stale = latched | {source}, stale | {source} if turn.case.modes else stale
+    # An operator's move onto a member is the word that unlatches it (SEMANTICS 2).
     if trigger == OPERATOR:
         latched, stale = latched - {target}, stale - {target}
     return latched, stale
 
 
 def _incident(saved: Saved, source: str, target: str, trigger: str) -> Any:
+    # People have taken it in hand; what fails next is another incident.
     if saved.incident is None or trigger == OPERATOR:
         return None
+    # Remembered so that `adopt` does not go back to who lost the traffic in it.
     return replace(saved.incident, actives=(*saved.incident.actives, target))
 
 
@@ -77,6 +89,7 @@ def cancel(turn: Turn, why: str) -> None:
     back = move.restore
     turn.save(
         active=back.active,
+        # Higher still: some place may hold the cancelled number, and would refuse the old answer under it.
         epoch=turn.saved.epoch + 1,
         latched=back.latched,
         needs_resync=back.needs_resync,
@@ -92,10 +105,12 @@ def landed(turn: Turn) -> None:
     """A move that every actuator has verified is over."""
     move = turn.saved.move
     ledgers = turn.state.actuators
+    # Verified, not applied: a server may take an update and go on answering with what it had before (H40).
     if move is None or any(ledgers.get(a) is None or ledgers[a].verified < turn.saved.epoch for a in turn.settings.actuators):
         return
     turn.save(move=None)
     if move.trigger == OPERATOR and move.verb in PLANNED:
+        # Of a planned move only: after a failover nobody is to be sent to the old member, and it serves nobody.
         drain.farewell(turn, move.source, move.ttl_s)
     took = turn.now - move.at
     turn.note("verified", f"{move.target} is seen everywhere, {took:.1f} s after the decision", member=move.target, seconds=took, epoch=move.epoch)
@@ -104,5 +119,6 @@ def landed(turn: Turn) -> None:
 def ledger(turn: Turn, actuator: str, **changes: Any) -> None:
     """Changes one actuator's ledger."""
     known = turn.state.actuators
+    # An actuator that a reload has removed may still report what it was told before.
     if actuator in known:
         turn.set(actuators=put(known, actuator, replace(known[actuator], **changes)))

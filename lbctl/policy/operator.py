@@ -24,6 +24,7 @@ def obey(turn: Turn, command: Command) -> None:
         text = f"{turn.settings.name} has changed meanwhile: revision {turn.state.revision}, you saw {command.revision}"
         turn.answer(Code.CONFLICT, text, rule="revision", revision=turn.state.revision)
         return
+    # Before any rule is asked: the command is judged when it is done, not when the first of two has thought of it.
     if seconds.wanted(turn, command) and not isinstance(command, ask.Approve):
         seconds.leave(turn, command)
         return
@@ -40,11 +41,13 @@ def _known(turn: Turn, member: str) -> bool:
         return True
     near = difflib.get_close_matches(member, turn.settings.names, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
+    # A usage error and no refusal: no rule can be opened that would make this name right.
     turn.answer(Code.USAGE, f"{turn.settings.name} has no member {member}{hint}")
     return False
 
 
 def _initialised(turn: Turn) -> bool:
+    # Every move is relative to an active: moving from nobody knows where would latch the wrong member.
     if turn.case.active and not turn.state.uninitialised:
         return True
     turn.refuse("armed", f"the active member is not known ({turn.state.uninitialised}): `lbctl adopt {turn.settings.name}` first")
@@ -69,6 +72,7 @@ def _blocked(turn: Turn, rows: tuple[RuleResult, ...], accepted: frozenset[str])
     failing = [row for row in rows if not row.holds and row.rule not in accepted]
     if not failing:
         return False
+    # The table's order makes the answer the same each time; all the others are in the evidence.
     first = failing[0]
     text = f"refused by {first.rule}: {first.evidence}; opened by {first.opens}"
     turn.refuse(first.rule, text, rules=_told(failing))
@@ -78,16 +82,20 @@ def _blocked(turn: Turn, rows: tuple[RuleResult, ...], accepted: frozenset[str])
 def _failover(turn: Turn, command: ask.Failover) -> None:
     if not _known(turn, command.to) or _is_pool(turn) or not _initialised(turn):
         return
+    # A misspelt rule must not pass for an accepted one that happened to hold.
     strange = command.accept - set(gate.NAMES)
     if strange or (command.accept and not command.force):
         text = f"no such rule: {', '.join(sorted(strange))}" if strange else "--accept goes with --force"
         turn.answer(Code.USAGE, text)
     elif command.to == turn.case.active:
         turn.refuse("already-active", f"{command.to} has the traffic already")
+    # A row that people's moves waive, but not for this: half-turned Cores have no side that may take writes.
     elif runs.turning(turn.case) and "not-held" not in command.accept:
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it, or --force --accept not-held")
     elif not _blocked(turn, gate.operator_rows(turn.case, command.to), command.accept if command.force else frozenset()):
+        # Before the move, so that what was under way for the old active cannot go on against the new one.
         runs.overtaken(turn)
+        # `begin` makes the move an operator's: latch and `needs_resync` of the target fall, and so does the lockout.
         _go(turn, command.to, "failover", command)
         runs.promote(turn, command.to, command.by)
 
@@ -100,6 +108,7 @@ def _go(turn: Turn, target: str, verb: str, command: Command) -> None:
 def _switchover(turn: Turn, command: ask.Switchover) -> None:
     if (command.to is not None and not _known(turn, command.to)) or _is_pool(turn) or not _initialised(turn):
         return
+    # The next in order, without asking whether its rows hold: the answer names what is in its way.
     target = command.to or next(iter(turn.case.others()), "")
     if target == turn.case.active or not target:
         turn.refuse("already-active", f"{target or 'nobody else'} has the traffic already")
@@ -107,10 +116,12 @@ def _switchover(turn: Turn, command: ask.Switchover) -> None:
     if turn.case.run_open():
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it first")
         return
+    # No force: a planned move that needs one is an unplanned one, and `failover` says so aloud (SEMANTICS 3).
     if _blocked(turn, gate.switchover_rows(turn.case, target), frozenset()):
         return
     if drain.refused(turn) or (turn.case.modes and returns.undrivable(turn, "switchover", turn.case.active, target, command.drive)):
         return
+    # Only after all checks: a TTL must not be lowered for a move that would be refused at its end.
     if drain.begin(turn, "switchover", target, command):
         return
     if not turn.case.modes:
@@ -122,6 +133,7 @@ def _switchover(turn: Turn, command: ask.Switchover) -> None:
 def _resume(turn: Turn, command: ask.Resume) -> None:
     if _is_pool(turn) or not _initialised(turn):
         return
+    # Before what is missing is asked: an open run is itself what would be missing.
     if command.drive and runs.go_on(turn, command.by):
         turn.answer(Code.ACCEPTED, "the open run goes on where it stopped", run=turn.state.driving)
         return
@@ -130,6 +142,7 @@ def _resume(turn: Turn, command: ask.Resume) -> None:
         turn.refuse(missing.rule, f"resume refused by {missing.rule}: {missing.evidence}; opened by {missing.opens}", rules=_told([missing]))
     elif drain.refused(turn) or drain.begin(turn, "resume", turn.saved.primary, command):
         return
+    # Where the roles are right already there is nothing to drive: the Cores are left alone and traffic just moves.
     elif command.drive and not (returns.by_hand(turn.case, command.attest_synced) or returns.never_promoted(turn.case)):
         returns.drive(turn, "resume", turn.case.active, turn.saved.primary, command.drive, command)
     else:
@@ -141,9 +154,11 @@ def finish_drain(turn: Turn) -> None:
     command = drain.due(turn)
     if command is None:
         return
+    # The turn is some look's or tick's: what its own sender hears must not be the answer to this old command.
     reply = turn.reply
     _handle(turn, command)
     said, turn.reply = turn.reply, reply
+    # Refused now by a row that held when it was asked: TTLs go back and people are told, nothing is tried again.
     if said is None or said.code is not Code.ACCEPTED:
         drain.cancel(turn, said.message if said is not None else "it was not answered")
 
@@ -160,14 +175,17 @@ def _swap_roles(turn: Turn, command: ask.SwapRoles) -> None:
 
 
 def _maintenance_on(turn: Turn, command: ask.MaintenanceOn) -> None:
+    # Never in the past: a maintenance that began before it was asked for would excuse what happened meanwhile.
     since = turn.now if command.since is None else max(command.since, turn.now)
     if _bad_end(turn, since, command.until):
         return
     planned = since > turn.now
+    # There is one span: a planned one would silently end the one that is on.
     if planned and turn.case.in_maintenance():
         turn.refuse("not-in-maintenance", f"{turn.settings.name} is in maintenance: extend it, or end it before the next one is planned")
         return
     before = turn.saved.maintenance
+    # A maintenance that starts now ends re-arming; its own end begins it anew. A planned one leaves it be.
     turn.save(maintenance=Maintenance(command.by, command.reason, since, command.until), rearming=turn.saved.rearming and planned)
     text = f"maintenance of {turn.settings.name} {'is planned' if planned else 'is on'}: {command.reason}"
     if before is not None and before.since > turn.now:  # one at a time: who planned must learn that theirs is gone
@@ -180,6 +198,7 @@ def _bad_end(turn: Turn, since: float, until: float) -> bool:
     longest = turn.settings.maintenance_max_s
     if until <= max(since, turn.now):
         turn.answer(Code.USAGE, "the end of a maintenance lies in the future, after its beginning")
+    # Extending is a second decision by somebody awake, and that is the point (H32).
     elif until - since > longest:
         begin = "now" if since <= turn.now else "its beginning"
         turn.answer(Code.USAGE, f"longer than maintenance_max ({longest / 3600:g} h) from {begin}: extend it later")
@@ -202,6 +221,7 @@ def _maintenance_extend(turn: Turn, command: ask.MaintenanceExtend) -> None:
 
 def _maintenance_off(turn: Turn, command: ask.MaintenanceOff) -> None:
     if turn.saved.maintenance is None:
+        # Done and not refused: what was asked for is so. A repetition must not look like a failure (H36).
         turn.answer(Code.DONE, f"{turn.settings.name} is not in maintenance")
         return
     arming.end_maintenance(turn, command.reason or "switched off", by=command.by)
@@ -209,6 +229,7 @@ def _maintenance_off(turn: Turn, command: ask.MaintenanceOff) -> None:
 
 
 def _hold(turn: Turn, command: ask.SetHold) -> None:
+    # A hold stops what would happen by itself, and a drained move is about to.
     drain.cancel(turn, f"held by {command.by}")
     turn.save(hold=Hold(command.by, command.reason, turn.now))
     turn.note("held", f"{turn.settings.name} is held: {command.reason}", by=command.by)
@@ -220,6 +241,7 @@ def _release(turn: Turn, command: ask.Release) -> None:
         turn.answer(Code.DONE, f"{turn.settings.name} is not held")
         return
     turn.save(hold=None)
+    # One verb for both: whoever is called at night types what the page says and need not know which of the two it was.
     failover.release(turn)
     turn.note("released", f"{turn.settings.name} may move by itself again", by=command.by)
     turn.answer(Code.DONE, f"{turn.settings.name} is released and judged anew")
@@ -228,9 +250,11 @@ def _release(turn: Turn, command: ask.Release) -> None:
 def _ack(turn: Turn, command: ask.Ack) -> None:
     if not _initialised(turn) or (command.member is not None and not _known(turn, command.member)):
         return
+    # Refused as a whole: an `ack` that ends the lockout but not the latch would look like a success.
     if command.member is not None and not _unlatch(turn, command.member, command.attest_synced):
         return
     turn.save(lockout_until=None)
+    # A person's word replaces the clean rounds (SEMANTICS 7).
     arming.arm(turn, "acknowledged", by=command.by)
     who = f", {command.member} may be chosen again" if command.member else ""
     turn.note("acknowledged", f"{turn.settings.name} is acknowledged{who}: {command.reason}", by=command.by, member=command.member or "")
@@ -254,8 +278,11 @@ def _adopt(turn: Turn, command: ask.Adopt) -> None:
         return
     where: dict[str, list[str]] = {}
     for item in command.shown:
+        # "unread" is an answer of its own: a place that cannot be read is not known to agree.
         where.setdefault("+".join(item.members) or ("nothing" if item.nothing else "unread" if item.unread else "strange"), []).append(item.actuator)
+    # Above all that is published: actuators refuse what is not newer than what they hold (H27, H41).
     epoch = max((item.epoch for item in command.shown if item.epoch is not None), default=0) + 1
+    # Naming another member here would be a move without gate, latch or lockout.
     if command.member is not None and not turn.state.uninitialised and set(where) != {command.member}:
         turn.refuse("uninitialised", f"{turn.settings.name} knows its active member, and adopt never moves traffic: `lbctl failover`", shown=where)
     elif command.member is not None:
@@ -273,6 +300,7 @@ def _adopt(turn: Turn, command: ask.Adopt) -> None:
 
 
 def _find(turn: Turn, name: str) -> Approval | None:
+    # An approval ends with its incident: a yes to the question of last night finds nothing to move (H10).
     found = next((a for a in turn.saved.approvals if a.id == name and not a.denied), None)
     if found is None:
         turn.refuse("approval-pending", f"{name} is not pending: answered, expired, or its incident is over")
@@ -284,18 +312,22 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
     if approval is None or seconds.same_person(turn, approval, command.by):
         return
     if approval.command is not None:
+        # Taken away before it is done: whether it is refused or not, the two yeses are used up.
         turn.save(approvals=tuple(a for a in turn.saved.approvals if a.id != approval.id))
         _handle(turn, seconds.revive(turn, approval, command))
         return
     if runs.turning(turn.case):
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it first")
         return
+    # Judged again at the yes: between question and answer the active may have come back (H10).
     if _blocked(turn, gate.operator_rows(turn.case, approval.to), frozenset()):
         return
+    # After the rows: nobody is woken as a second person for a move that would be refused.
     if seconds.wanted(turn, command) and not approval.first_yes:
         seconds.keep_first_yes(turn, approval, command.by)
         return
     runs.overtaken(turn)
+    # A verb of its own: the journal must tell a move that lbctl proposed from one that somebody thought of.
     _go(turn, approval.to, "approved", command)
     runs.promote(turn, approval.to, command.by)
 
@@ -303,6 +335,7 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
 def _deny(turn: Turn, command: ask.Deny) -> None:
     approval = _find(turn, command.approval)
     if approval is not None:
+        # A proposal's no is kept until the incident ends, or it would be asked again; a command's no just ends the command.
         if approval.command is None:
             failover.deny(turn, approval, command.by)
         else:

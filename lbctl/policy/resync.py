@@ -13,20 +13,24 @@ from lbctl.policy.case import Case
 def read_standby_since_return(case: Case, name: str) -> bool:
     """It has read Standby at some look since it came back."""
     sight = case.sight(name)
+    # The clause about its return: a Standby of before the failure says nothing about a member that came back as Primary.
     return sight.standby_seen is not None and (sight.returned_at is None or sight.standby_seen >= sight.returned_at)
 
 
 def proven(case: Case, name: str) -> bool:
     """A sync proves it: from the active, started after the active last took writes."""
     sight, quiet = case.sight(name), case.sight(case.active).unserving_since
+    # A copy of somebody else's data is fresh and wrong. While the active may take writes no finished sync is the last one.
     if sight.sync_started is None or sight.sync_from != case.active or quiet is None:
         return False
+    # Started, not completed: a sync that was already under way when the last write came may not hold it.
     return sight.sync_started > max(quiet, sight.strayed or quiet) and read_standby_since_return(case, name)
 
 
 def proven_for_swap(case: Case, name: str) -> bool:
     """For `swap-roles` the active keeps serving, so a sync from it that started after the member's return is enough."""
     sight = case.sight(name)
+    # Without any of the three instants nothing says that the sync came after the trouble: then it proves nothing.
     back = max((t for t in (sight.returned_at, case.saved.moved_at, sight.strayed) if t is not None), default=None)
     if sight.sync_started is None or sight.sync_from != case.active or back is None:
         return False
@@ -35,6 +39,7 @@ def proven_for_swap(case: Case, name: str) -> bool:
 
 def voided(case: Case, name: str) -> bool:
     """A member that once lost the traffic reads Primary while the active serves: clients with old answers may write there again (H9)."""
+    # Only beside a serving active: two places for writes. Alone it is the race, which has a state of its own.
     return name in case.saved.latched and case.primary(name) and case.serves(case.active)
 
 
