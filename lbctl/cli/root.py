@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "What a reload would change and publish; changes nothing."),
     "reload": ("plan", "Validate, plan, apply the configuration."),
     "cluster": ("cluster", "The controllers, and who decides what."),
+    "report": ("report", "What would have been done behind maintenance, a hold or observe."),
     "replay": ("replay", "Recorded history decided again under other settings."),
     "core": ("core", "The reference Core: serve, ssh, fault, …"),
     "import-f5": ("f5", "Make a configuration of a bigip_gtm.conf."),

@@ -39,7 +39,7 @@ STATES = frozenset({
 VERBS = frozenset({
     "run", "check", "plan", "reload", "status", "explain", "history", "events", "switchover", "failover", "resume", "swap-roles", "maintenance",
     "approvals", "approve", "deny", "adopt", "ack", "hold", "release", "readiness", "upgrade", "replay", "probe", "agent", "notify", "cluster",
-    "core", "token", "audit", "import-f5", "demo", "version",
+    "core", "token", "audit", "report", "import-f5", "demo", "version",
 })
 """Contract, section 2."""
 
