@@ -1,49 +1,38 @@
 """Every reachable state of one service, breadth first, over the product's own `decide`.
 
-A state here is what can matter later: the policy's state with its instants turned into the questions that are asked of them (is it over, is it newer
-than that). `key` makes that projection; two states with one key behave alike. From each state every action is tried: each member shows each of its
-faces, time passes, the controller restarts on each thing that may be published, a sync is heard of, and every operator command is given. After each
-step all invariants are checked, and the laws of `laws.py`, which look at several steps at once.
+From each state every action of `acts` is tried: members show their faces, time passes, the controller restarts, syncs and steps on the Cores are
+heard of, every command is given. After each decision all invariants and laws are asked. States of one canonical form (`canonical`) count as one.
+
+Held, in maintenance, under an upgrade. In every state a person may stop all automatic moves and let them go again, and neither changes anything
+else; so whatever is reachable at all is reachable stopped, and the other way round. The search therefore keeps states that are not stopped, and
+does again under each stop the actions in which something happened by itself: those are all that can end elsewhere (`STOPS`). That a stop changes
+nothing else is checked by `test_canonical.py`, and with `apart=True` the search keeps the stops apart and must find the same.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lbctl.model import commands as ask
 from lbctl.model.commands import Shown
 from lbctl.model.decision import Decision
-from lbctl.model.events import Around, Event, Started, SyncSeen, Tick, Verified
-from lbctl.model.looks import SILENT, ProbeResult, Reason, Verdict
+from lbctl.model.events import Around, Event, Started, Tick, Verified
+from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ProbeSettings, ServiceSettings
-from lbctl.model.state import PageSight, Saved, State
+from lbctl.model.state import Hold, Maintenance, Run, Saved, State
 from lbctl.policy import begin, invariants
-from lbctl.policy.arming import STEADY_S
-from lbctl.policy.case import HASTATUS
 from lbctl.policy.decide import decide
+from tests.policy import acts
+from tests.policy.acts import FACES, LONG, PEOPLE, STEP, Action
+from tests.policy.canonical import Canon, Cargo, Form, Node
 from tests.policy.stage import T0, chain, pair
 
 QUICK = ProbeSettings(profile="model", interval_s=1.0, fast_interval_s=1.0, timeout_s=1.0, fall=1, rise=1, leak=1, min_outage_s=0.0)
 TIMES = {"lockout_s": 100.0, "approval_expires_s": 100.0, "seen_window_s": 100.0, "rearm_rounds": 1, "promote_timeout_s": 100.0}
-LONG = 1000.0
 STEADY_AROUND = Around(proofs=1, watched=1)
-
-FACES: dict[str, tuple[tuple[str, Verdict, Reason], ...]] = {
-    "gone": (("status", Verdict.FAILED, Reason.TIMEOUT), ("hastatus", Verdict.FAILED, Reason.TIMEOUT)),
-    "ok/primary": (("status", Verdict.OK, Reason.OK), ("hastatus", Verdict.PRIMARY, Reason.OK)),
-    "503/standby": (("status", Verdict.FAILED, Reason.STATUS), ("hastatus", Verdict.STANDBY, Reason.OK)),
-    "503/primary": (("status", Verdict.FAILED, Reason.STATUS), ("hastatus", Verdict.PRIMARY, Reason.OK)),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A state with its instant."""
-
-    state: State
-    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +56,41 @@ Decide = Callable[[ServiceSettings, State, Event, float, Around], Decision]
 Law = Callable[[Edge], Iterator[str]]
 
 
-def settings_for(members: int, **more: Any) -> ServiceSettings:
+def held(node: Node) -> State:
+    return replace(node.state, saved=replace(node.state.saved, hold=Hold("ann", "test", node.now)))
+
+
+def maintained(node: Node) -> State:
+    return replace(node.state, saved=replace(node.state.saved, maintenance=Maintenance("ann", "test", node.now, node.now + 2 * LONG)))
+
+
+def upgrading(node: Node) -> State:
+    run = node.state.saved.run or Run("core-r0", "upgrade", "begin", "ann", "test", node.now)
+    return replace(node.state, saved=replace(node.state.saved, run=run))
+
+
+def rearming(node: Node) -> State:
+    saved = replace(node.state.saved, rearming=True)
+    return replace(node.state, saved=saved, **({} if node.state.adopting else {"rounds": 0, "looked": frozenset()}))
+
+
+def let_go(state: State) -> State:
+    """The same state, and nothing stops it."""
+    saved = state.saved
+    upgrade = saved.run is not None and saved.run.kind == "upgrade"
+    if saved.hold is None and saved.maintenance is None and not saved.rearming and not upgrade:
+        return state
+    saved = replace(saved, hold=None, maintenance=None, rearming=False, run=None if upgrade else saved.run)
+    return replace(state, saved=saved, **({} if state.adopting else {"rounds": 0, "looked": frozenset()}))
+
+
+STOPS: dict[str, Callable[[Node], State]] = {"hold": held, "maintenance": maintained, "re-arming": rearming, "upgrade": upgrading}
+
+
+def settings_for(members: int, *, driven: bool = False, **more: Any) -> ServiceSettings:
     """Two members: a pair; three: a pair and a DR Core behind it."""
-    make = pair if members == 2 else chain
-    return make(QUICK, **{**TIMES, **more})
+    made = (pair if members == 2 else chain)(QUICK, **{**TIMES, **more})
+    return replace(made, members=tuple(replace(m, driven=driven) for m in made.members))
 
 
 def first(settings: ServiceSettings) -> Node:
@@ -79,8 +99,19 @@ def first(settings: ServiceSettings) -> Node:
     return Node(begin(settings, saved, 1), T0)
 
 
+@dataclass(slots=True)
+class Place:
+    """One canonical form: a state of it, the open moves that it is reached with (None: with none), and where it leads with these still open."""
+
+    node: Node
+    tried: bool = False
+    carried: set[Cargo | None] = field(default_factory=lambda: {None})
+    passed: set[Cargo | None] = field(default_factory=set)
+    onward: set[tuple[int, bool]] = field(default_factory=set)
+
+
 class Explorer:
-    """The search itself."""
+    """The search itself. `places` are the forms found, `decisions` how often the policy was asked."""
 
     def __init__(
         self,
@@ -88,57 +119,163 @@ class Explorer:
         laws: tuple[Law, ...],
         state_laws: tuple[Law, ...] = (),
         *,
-        people: bool = True,
+        people: frozenset[str] = PEOPLE,
+        apart: bool = False,
         around: Around = STEADY_AROUND,
+        faces: dict[str, Any] | None = None,
         decides: Decide = decide,
         only: str = "",
     ) -> None:
         self.settings = settings
+        self.canon = Canon(settings, grasping=not people.isdisjoint({"force", "adopt"}))
         self.laws = laws
         self.state_laws = state_laws
         self.people = people
+        self.apart = apart
         self.around = around
+        self.faces = faces or FACES
         self.decides = decides
         self.only = only
-        self.edges = 0
-        self._remembered: set[Any] = set()
+        self.decisions = 0
+        self.places: list[Place] = []
+        self.met: Callable[[Node, Node], None] = lambda known, again: None
+        self._numbers: dict[Form, int] = {}
+        self._queue: deque[int] = deque()
+        self._remembered: set[Form] = set()
+        self.by_itself: list[tuple[Node, Event]] = []
+        self._faced: tuple[Node | None, dict[Any, tuple[Node, list[tuple[Node, Event]]]]] = (None, {})
+
+    def start(self) -> Node:
+        """The primary is active, remembered and published; nothing has been seen."""
+        return self._hear(first(self.settings), Started((Shown("x", ("a",), epoch=1),)), "start")
 
     def run(self, *, limit: int | None = None) -> int:
-        """Explores all of it, or the first `limit` states; returns how many were seen. Raises on the first broken invariant or law."""
-        start = first(self.settings)
-        start = self._hear(start, Started((Shown("x", ("a",), epoch=1),)), "start")
-        queue, seen = [start], {key(self.settings, start)}
-        while queue and (limit is None or len(seen) < limit):
-            fresh = []
-            for node in queue:
-                for action, events in self._actions(node):
-                    reached = self._act(node, action, events)
-                    mark = key(self.settings, reached)
-                    if mark not in seen:
-                        seen.add(mark)
-                        fresh.append(reached)
-                        self._is_lawful(action, reached)
-            queue = fresh
-        return len(seen)
+        """Explores all of it, or about the first `limit` forms; returns how many states were found. Raises on the first broken invariant or law."""
+        self._reach("start", self.start())
+        while self._queue and (limit is None or len(self.places) < limit):
+            here = self.places[self._queue.popleft()]
+            if not here.tried:
+                here.tried = True
+                for name, reached in self.successors(here.node):
+                    self._reach(name, reached, here)
+            for cargo in sorted(here.carried - here.passed, key=repr):
+                self._pass_on(here, cargo)
+        return sum(len(place.carried) for place in self.places)
 
-    def _act(self, node: Node, action: str, events: tuple[Any, ...]) -> Node:
-        if action.startswith("restart"):
-            state = begin(self.settings, node.state.saved, node.state.revision)
-            node = Node(state, node.now + 1)
-        for event in events:
-            node = self._hear(node, event(node.now) if callable(event) else event, action)
-        return node
+    @property
+    def ended(self) -> bool:
+        """Nothing is left to be tried."""
+        return not self._queue
+
+    def _reach(self, action: str, reached: Node, source: Place | None = None) -> None:
+        """One more way to a state, perhaps the first; an open move goes with it, a new one or the one of the place before."""
+        state = reached.state if self.apart else let_go(reached.state)
+        cargo = None if self.apart else self.canon.cargo(state.saved)
+        if cargo is not None:
+            state = replace(state, saved=replace(state.saved, move=None))
+        node = Node(state, reached.now)
+        form = self.canon.form(node, cargo=self.apart)
+        at = self._numbers.setdefault(form, len(self.places))
+        if at == len(self.places):
+            self.places.append(Place(node))
+            self._queue.append(at)
+            self.is_lawful(action, reached)
+        else:
+            self.met(self.places[at].node, node)
+        self._load(at, cargo)
+        if source is not None and cargo is None and not action.startswith("adopt"):
+            source.onward.add((at, self.canon.order(source.node.state.saved) != self.canon.order(state.saved)))
+
+    def _load(self, at: int, cargo: Cargo | None) -> None:
+        if cargo not in self.places[at].carried:
+            self.places[at].carried.add(cargo)
+            self._queue.append(at)
+
+    def _pass_on(self, here: Place, cargo: Cargo | None) -> None:
+        """An open move is carried to wherever this place leads; and a new life may begin with it, which sees only what is saved."""
+        here.passed.add(cargo)
+        if cargo is not None:
+            for at, turned in here.onward:
+                self._load(at, self.canon.turned(cargo) if turned else cargo)
+        node = here.node if cargo is None else self.canon.loaded(here.node, cargo)
+        memory = self.canon.memory(node, self.canon.cargo(node.state.saved))
+        if memory not in self._remembered:
+            self._remembered.add(memory)
+            for name, reached in self._restarted(node):
+                self._reach(name, reached)
+            self._hear(node, Verified("x", node.state.saved.epoch), "verified")
+
+    def successors(self, node: Node) -> Iterator[tuple[str, Node]]:
+        """Every action but a restart, and where it leads; those that change nothing are left out."""
+        order = self.canon.order(node.state.saved)
+        for action in self.actions(node, order):
+            yield from self._tried(node, action)
+
+    def actions(self, node: Node, order: tuple[str, ...]) -> Iterator[Action]:
+        yield from acts.looks(node, order, self.faces)
+        yield from acts.outside(node, order)
+        yield from acts.commands(node, order, self.people)
+        yield from acts.stops_apart(node, self.people) if self.apart else acts.stops(node, self.people)
+
+    def _tried(self, node: Node, action: Action) -> Iterator[tuple[str, Node]]:
+        self.by_itself = []
+        reached = self.act(node, action)
+        if reached is not node:
+            yield action[0], reached
+        if self.by_itself and "stop" in self.people and not self.apart:
+            for stop, stopped in STOPS.items():  # each must hold the very event back
+                for before, event in tuple(self.by_itself) if stop != "hold" else ():
+                    if stop != "upgrade" or before.state.saved.run is None:
+                        self._hear(Node(stopped(before), before.now), event, f"{action[0]} under {stop}")
+            yield f"{action[0]} under hold", self.act(Node(held(node), node.now), action)
+
+    def act(self, node: Node, action: Action) -> Node:
+        """All events of one action. A command that changed nothing is followed by nothing; every other by the `Tick` that it asks for."""
+        name, events = action
+        reached = node
+        for happening in events:
+            event = happening(reached.now + STEP) if callable(happening) else happening
+            after = self._looked_at(node, event, name) if reached is node and isinstance(event, ProbeResult) else self._hear(reached, event, name)
+            if isinstance(event, ask.Command) and unchanged(reached.state, after.state):
+                continue
+            reached = after
+        if reached is not node and isinstance(event, ask.Command):
+            reached = self._hear(reached, Tick(), name)
+        return reached
+
+    def _looked_at(self, node: Node, look: ProbeResult, action: str) -> Node:
+        """The first look of a face; faces that begin alike share it."""
+        if self._faced[0] is not node:
+            self._faced = (node, {})
+        known, face = self._faced[1], (look.member, look.page, look.verdict, look.reason)
+        if face not in known:
+            before = len(self.by_itself)
+            known[face] = (self._hear(node, look, action), self.by_itself[before:])
+        else:
+            self.by_itself += known[face][1]
+        return known[face][0]
+
+    def _restarted(self, node: Node) -> Iterator[tuple[str, Node]]:
+        for name, saved, event in acts.restarts(node, self.canon.order(node.state.saved)):
+            life = Node(begin(self.settings, saved, node.state.revision), node.now + 1)
+            yield name, self._hear(life, event, name)
 
     def _hear(self, node: Node, event: Event, action: str) -> Node:
-        self.edges += 1
-        now = node.now if not isinstance(event, ProbeResult) else event.ended
-        if isinstance(event, Tick) and action == "time passes":
+        self.decisions += 1
+        now = event.ended if isinstance(event, ProbeResult) else node.now + STEP
+        if action.startswith("time passes") and isinstance(event, Tick):
             now += LONG
         decision = self.decides(self.settings, node.state, event, now, self.around)
-        self._judge(Edge(self.settings, action, node.state, decision.state, event, now, decision.reply), decision)
-        return Node(decision.state, now)
+        after = decision.state
+        self._judge(Edge(self.settings, action, node.state, after, event, now, decision.reply), decision)
+        if after.saved is not node.state.saved and not isinstance(event, ask.Command | Started):
+            old, new = node.state.saved, after.saved
+            if new.active != old.active or len(new.approvals) > len(old.approvals):
+                self.by_itself.append((node, event))
+        return Node(after, now)
 
-    def _is_lawful(self, action: str, node: Node) -> None:
+    def is_lawful(self, action: str, node: Node) -> None:
+        """The laws of states, asked of each as it is first reached."""
         edge = Edge(self.settings, action, node.state, node.state, Tick(), node.now, None)
         for law in self.state_laws:
             for broken in law(edge):
@@ -157,172 +294,11 @@ class Explorer:
                 for broken in law(edge):
                     raise BrokenError(f"{law.__name__}: {edge.action}: {broken}")
 
-    def _restarts(self, node: Node) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        """A new life sees only what is saved: tried once for each different memory."""
-        memory = _memory(node)
-        if memory in self._remembered:
-            return
-        self._remembered.add(memory)
-        for shown in (*self.settings.names, "nothing", "strange"):
-            yield f"restart {shown}", (Started((_shown(shown, self.settings, node.state),)),)
 
-    def _actions(self, node: Node) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        for name in self.settings.names:
-            for face, pages in FACES.items():
-                yield f"{name} {face}", tuple(_looking(name, *page) for page in pages)
-        yield "time passes", (Tick(), *_same_faces(node.state))
-        if node.state.saved.move is not None or _behind(node.state):
-            yield "verified", (Verified("x", node.state.saved.epoch),)
-        yield from self._restarts(node)
-        if node.state.saved.needs_resync:
-            yield from (_synced(name, node.state) for name in sorted(node.state.saved.needs_resync))
-        if self.people:
-            yield from ((f"ask {text}", (command, Tick())) for text, command in commands(self.settings, node))
+TOLD = frozenset({"reason", "wake_at", "noted"})
+BELIEVED = tuple(field for field in State.__dataclass_fields__ if field not in TOLD)
 
 
-def _same_faces(state: State) -> Iterator[Callable[[float], ProbeResult]]:
-    """Everybody as before, looked at again: no vote is stale (staleness has stories of its own)."""
-    for name, sight in state.members.items():
-        yield from (_looking(name, page, s.last.verdict, s.last.reason) for page, s in sight.pages.items() if s.last is not None)
-
-
-def _behind(state: State) -> bool:
-    return any(sight.verified != state.saved.epoch for sight in state.actuators.values())
-
-
-def _looking(name: str, page: str, verdict: Verdict, reason: Reason) -> Callable[[float], ProbeResult]:
-    return lambda now: ProbeResult(name, page, verdict, reason, now + 0.05, now + 0.1)
-
-
-def _shown(what: str, settings: ServiceSettings, state: State) -> Shown:
-    if what in settings.names:
-        return Shown("x", (what,), epoch=None)
-    return Shown("x", nothing=what == "nothing", detail=what)
-
-
-def _synced(name: str, state: State) -> tuple[str, tuple[Any, ...]]:
-    source = state.saved.active or ""
-    return f"sync {name}", (lambda now: SyncSeen(name, source, now - 0.01, now),)
-
-
-def commands(settings: ServiceSettings, node: Node) -> Iterator[tuple[str, ask.Command]]:
-    """Every command with every argument that makes a difference."""
-    who: dict[str, Any] = {"service": "core", "by": "ann", "reason": "test"}
-    for name in settings.names:
-        yield f"failover {name}", ask.Failover(to=name, **who)
-        yield f"ack {name}", ask.Ack(member=name, **who)
-    yield "force b", ask.Failover(to="b", force=True, accept=frozenset({"active-down", "re-synced", "candidate-standby"}), **who)
-    yield "resume", ask.Resume(**who)
-    yield "resume attested", ask.Resume(attest_synced=True, **who)
-    yield "swap-roles", ask.SwapRoles(**who)
-    yield "swap-roles attested", ask.SwapRoles(attest_synced=True, **who)
-    yield "ack", ask.Ack(**who)
-    yield "maintenance on", ask.MaintenanceOn(until=node.now + 500.0, **who)
-    yield "maintenance off", ask.MaintenanceOff(**who)
-    yield "hold", ask.SetHold(**who)
-    yield "release", ask.Release(**who)
-    yield "adopt", ask.Adopt(shown=(Shown("x", (node.state.saved.active or "a",)),), **who)
-    yield "adopt b", ask.Adopt(member="b", shown=(Shown("x", ("b",)),), **who)
-    for approval in node.state.saved.approvals:
-        if not approval.denied:
-            yield f"approve {approval.to}", ask.Approve(approval=approval.id, **who)
-            yield f"deny {approval.to}", ask.Deny(approval=approval.id, **who)
-
-
-def key(settings: ServiceSettings, node: Node) -> tuple[Any, ...]:
-    """The projection: every instant becomes the answers that can still be asked of it."""
-    state, saved, now = node.state, node.state.saved, node.now
-    return (
-        _memory(node),
-        state.up_since is not None and now - state.up_since >= STEADY_S,
-        bool(state.uninitialised),
-        state.adopting,
-        state.promoted,
-        state.up_since is not None,
-        state.never_promoted,
-        state.rounds,
-        state.looked if saved.rearming or state.adopting else None,
-        state.blind_since is not None,
-        _behind(state),
-        tuple(_member(settings, node, name) for name in settings.names),
-    )
-
-
-def _memory(node: Node) -> tuple[Any, ...]:
-    """The saved half."""
-    saved, now = node.state.saved, node.now
-    return (
-        saved.active,
-        saved.primary,
-        tuple(sorted(saved.syncs_from.items())),
-        saved.latched,
-        saved.needs_resync,
-        None if saved.lockout_until is None else now >= saved.lockout_until,
-        saved.maintenance is not None and now < saved.maintenance.until,
-        saved.rearming,
-        saved.hold is not None,
-        _move(saved),
-        _incident(saved),
-        frozenset((a.to, bool(a.denied), now >= a.expires) for a in saved.approvals),
-    )
-
-
-def _move(saved: Saved) -> Any:
-    if saved.move is None:
-        return None
-    back = saved.move.restore
-    return (saved.move.verb, back.active, back.latched, back.needs_resync, back.lockout_until is None)
-
-
-def _incident(saved: Saved) -> Any:
-    return None if saved.incident is None else frozenset(saved.incident.actives)
-
-
-def _member(settings: ServiceSettings, node: Node, name: str) -> tuple[Any, ...]:
-    """What can still be asked of one member: of its syncs only while it needs one, of its promotion only where `adopt` asks."""
-    state, saved, now = node.state, node.state.saved, node.now
-    sight = state.members.get(name)
-    if sight is None:
-        return ()
-    active = state.members.get(saved.active or "")
-    down_at = max((p.down_at for p in active.pages.values() if p.down_at is not None), default=None) if active else None
-    judges = HASTATUS if name != saved.active and down_at is not None else ""
-    pages = tuple(sorted((p, _page(s, down_at if p == judges else None)) for p, s in sight.pages.items()))
-    adopts = settings.on_self_promoted == "adopt"
-    return (
-        pages,
-        _sync(node, name) if name in saved.needs_resync else None,
-        sight.unserving_since is not None if name == saved.active else None,
-        adopts and sight.standby_seen is not None and now - sight.standby_seen <= settings.seen_window_s,
-        adopts and sight.primary_since is not None and (saved.incident is None or sight.primary_since > saved.incident.began),
-    )
-
-
-def _sync(node: Node, name: str) -> tuple[bool, ...]:
-    state, saved = node.state, node.state.saved
-    sight, active = state.members[name], state.members.get(saved.active or "")
-    quiet = active.unserving_since if active else None
-    back = max((t for t in (sight.returned_at, saved.moved_at, sight.strayed) if t is not None), default=None)
-    started = sight.sync_started if sight.sync_from == saved.active else None
-    return (
-        sight.standby_seen is not None and (sight.returned_at is None or sight.standby_seen >= sight.returned_at),
-        started is not None and quiet is not None and started > max(quiet, sight.strayed or quiet),
-        started is not None and back is not None and started > back,
-    )
-
-
-def _page(sight: PageSight, down_at: float | None) -> tuple[Any, ...]:
-    last = sight.last
-    if last is None:
-        return ()
-    return (
-        sight.health,
-        last.verdict,
-        last.reason in SILENT,
-        sight.down_at is not None,
-        bool(sight.voided),
-        down_at is None or last.started > down_at,
-    )
-
-
-__all__ = ["FACES", "Edge", "Explorer", "Law", "key", "replace", "settings_for"]
+def unchanged(before: State, after: State) -> bool:
+    """Nothing but what is told is different."""
+    return all(getattr(before, field) is getattr(after, field) for field in BELIEVED)
