@@ -86,12 +86,14 @@ def detect_s(probe: ProbeSettings, fault: Fault) -> float:
         gap = max(probe.timeout_s, probe.fast_interval_s)
         last = max(_silent_fall_s(probe), max(probe.min_outage_s + gap, probe.timeout_s + gap) if probe.min_outage_s else 0.0)
         return probe.interval_s + last + probe.timeout_s
+    # A whole interval: the fault may come just after a look that was good.
     wait = 0.0 if fault is Fault.KILLED else probe.interval_s
     return wait + max((probe.fall - 1) * probe.fast_interval_s, _outage_s(probe))
 
 
 def _silent_fall_s(probe: ProbeSettings) -> float:
     """From the start of the first silent look to that of the last that `fall` needs."""
+    # Without looks abreast each waits for the end of the one before it.
     one_by_one = (probe.fall - 1) * max(probe.fast_interval_s, probe.timeout_s)
     hurried = probe.timeout_s * LATE + (probe.fall - 2) * probe.fast_interval_s
     return hurried if 2 <= probe.fall <= ABREAST and hurried < probe.timeout_s else one_by_one
@@ -100,8 +102,10 @@ def _silent_fall_s(probe: ProbeSettings) -> float:
 def _outage_s(probe: ProbeSettings) -> float:
     """From the start of the first failed look to that of the one that proves `min_outage`: looks closer than `timeout` count as one, and jitter
     may put the one that counts a whole step after the moment at which it is wanted."""
+    # Without it `fall` alone decides, and looks that are close together count each.
     if not probe.min_outage_s:
         return 0.0
+    # Only looks closer than `timeout` are joined; then the one that counts may be a whole timeout later.
     close = probe.fast_interval_s * EARLY < probe.timeout_s
     return probe.min_outage_s + probe.fast_interval_s + (probe.timeout_s if close else 0.0)
 
@@ -115,7 +119,9 @@ def budgets(service: ServiceSettings, publications: Sequence[Publication]) -> tu
     """One row for each fault of the primary."""
     active = service.member(service.primary).probe
     others = [member.probe.timeout_s for member in service.members if member.name != service.primary]
+    # The slowest candidate's own timeout: its confirming look is what a decision may wait for.
     decide = (max(others) if others and service.kind == "failover" else 0.0) + SAVE_S
+    # The slowest place: traffic has moved when the last of them answers anew.
     publish = max((one.publish_s for one in publications), default=0.0)
     ttl = max((one.ttl_s for one in publications), default=0.0)
     return tuple(Budget(fault, detect_s(active, fault), decide, publish, ttl) for fault in Fault)
@@ -144,9 +150,11 @@ class Race:
 
 def race(service: ServiceSettings, member: str, heartbeat: Heartbeat) -> Race:
     """Who is first, in the worst case of the slowest fault."""
+    # Without publishing: the race is about what the candidate says at the decision, not about when clients notice.
     rows = budgets(service, ())
     decided = max(row.detect_s + row.decide_s for row in rows)
     soonest = min(earliest_s(service.member(service.primary).probe), decided)
+    # The least number of failures whose re-checks take longer than we do: (n - 1) re-checks before a promotion.
     needed = math.floor(decided / heartbeat.recheck_s) + 2
     if not heartbeat.promotes:
         text = f"{member} keeps in Standby: it never promotes itself, so somebody must, by hand or by `on_failover: {{promote: drive}}`"
@@ -155,6 +163,7 @@ def race(service: ServiceSettings, member: str, heartbeat: Heartbeat) -> Race:
     if decided < first:
         text = f"lbctl decides within {spell(decided)}, {member} promotes itself after {spell(first)} at the earliest: lbctl is first"
         return Race(member, Winner.LBCTL, decided, first, needed, text)
+    # Even our best case against its worst: then it is no race, and `check` says so.
     if soonest > heartbeat.latest_s:
         text = (
             f"{member} promotes itself within {spell(heartbeat.latest_s)}, lbctl decides after {spell(soonest)} at the earliest: "
@@ -181,7 +190,9 @@ class Layers:
 
 def layers(outer: ServiceSettings, inner_move_s: float, inner: str) -> Layers:
     """Whether `outer` waits for `inner`, whose own failover takes up to `inner_move_s`."""
+    # Its fastest member: any of them may be the one that is active when the fault comes.
     soonest = min(earliest_s(member.probe) for member in outer.members)
+    # Whole seconds: a number that somebody will type into a file.
     needed = float(math.ceil(inner_move_s + MARGIN_S))
     holds = soonest > inner_move_s + MARGIN_S
     verb = "waits at least" if holds else "may move after only"
@@ -208,6 +219,7 @@ def load(probes: Iterable[tuple[ProbeSettings, int, bool]]) -> Load:
     """`probes`: for each member its settings, how many pages of it are watched, and whether over TLS."""
     rate = failing = cpu = 0.0
     for probe, pages, tls in probes:
+        # The mean of an interval that jitter shortens by up to a tenth.
         looks = pages / (probe.interval_s * (1 + EARLY) / 2)
         cost = KEPT_LOOK_S if probe.connection == "keep" else TLS_LOOK_S if tls else PLAIN_LOOK_S
         rate += looks
@@ -225,6 +237,7 @@ def spell(seconds: float) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
+    # Rounded up: a bound that is told smaller than it is would be a promise.
     whole = math.ceil(seconds)
     if whole < 120:
         return f"{whole} s"

@@ -18,14 +18,17 @@ def again(settings: ServiceSettings, state: State, look: ProbeResult) -> State |
     """The state with one more of the same look; None where more than that may follow."""
     sight = state.members.get(look.member)
     page = sight.pages.get(look.page) if sight is not None else None
+    # Anything that leaves a mark instead of a count goes the whole way.
     if sight is None or page is None or look.void or look.started < state.judged_from:
         return None
     if not _calm(state) or not _same(page, look) or not _settled(page, look, look.member == state.saved.active):
         return None
     if look.ways and not _families_settled(page, look):
         return None
+    # The same counting as on the long way; only the questions after it are left out.
     counted = health.note(page, look, settings.member(look.member).probe, good=look.good)
     seen = replace(sight, pages={**sight.pages, look.page: counted})
+    # The one fact that a repeated look still moves on: `seen_window` is measured from it (H7).
     if look.verdict is Verdict.STANDBY:
         seen = replace(seen, standby_seen=look.ended)
     return replace(state, members={**state.members, look.member: seen})
@@ -36,13 +39,16 @@ def _calm(state: State) -> bool:
     saved: Saved = state.saved
     idle = saved.move is None and saved.run is None and saved.incident is None and not saved.approvals and not saved.rearming
     idle = idle and saved.drain is None and saved.farewell is None
+    # Any look may prove a re-sync, void one, or end a lockout.
     taken = bool(saved.latched or saved.needs_resync) or saved.lockout_until is not None
+    # Before the promotion each look of the active may be the one that shows it.
     known = state.started and not state.uninitialised and state.promoted and state.up_since is not None
     return idle and not taken and known and state.blind_since is None and not state.never_promoted and not state.unsaved
 
 
 def _same(page: PageSight, look: ProbeResult) -> bool:
     last = page.last
+    # The key as well: another certificate is another server until proven otherwise (H17).
     return last is not None and last.verdict is look.verdict and last.reason is look.reason and last.key == look.key and not page.voided
 
 
@@ -56,5 +62,7 @@ def _families_settled(page: PageSight, look: ProbeResult) -> bool:
 
 def _settled(page: PageSight, look: ProbeResult, active: bool) -> bool:
     if look.good:
+        # A leak that is not empty may be emptied by this look: that is not provably calm.
         return page.health is Health.UP and page.bad_run == 0 and page.leak == 0
+    # `down_at` is set: nothing that a further failure could complete is left.
     return not active and page.health is Health.DOWN and page.down_at is not None and look.verdict is Verdict.FAILED

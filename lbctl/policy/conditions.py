@@ -15,6 +15,7 @@ from lbctl.policy.turn import Turn
 
 
 def _all_down(case: Case) -> bool:
+    # Down and not merely unknown: a member that nobody has looked at yet may be well (H29).
     return case.active_down() and all(case.down(name) for name in case.others())
 
 
@@ -34,10 +35,12 @@ CONDITIONS: tuple[tuple[str, Callable[[Case], bool]], ...] = (
     ("uninitialised", lambda case: not case.state.started or bool(case.state.uninitialised)),
     ("blind", doubt.blind),
     ("common-mode", lambda case: doubt.common_mode(case) is not None),
+    # While lbctl itself exchanges the roles both, or neither, say Primary for a moment: announced, and no alarm.
     ("stranded", lambda case: bool(doubt.stranded_by(case)) and not case.exchanging()),
     ("dual-primary", lambda case: bool(doubt.dual_primary(case)) and not case.exchanging()),
     ("all-down", _all_down),
     ("down", _down),
+    # A maintenance that is on explains it already.
     ("re-arming", lambda case: case.saved.rearming and not case.in_maintenance()),
     ("partial", _partial),
     ("failed-over", lambda case: case.settings.kind == "failover" and bool(case.active) and case.active != case.saved.primary),
@@ -51,6 +54,7 @@ PAGED = frozenset({"uninitialised", "blind", "common-mode", "stranded", "dual-pr
 def conditions(case: Case) -> tuple[str, ...]:
     """All that hold, most serious first; `normal` alone if none does."""
     held = [name for name, holds in CONDITIONS if holds(case)]
+    # One name for one trouble: the others all say down, and more.
     if "down" in held and any(name in held for name in ("blind", "common-mode", "stranded", "dual-primary", "all-down")):
         held.remove("down")
     return tuple(held) or ("normal",)
@@ -58,6 +62,7 @@ def conditions(case: Case) -> tuple[str, ...]:
 
 def alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     """(kind, member, sentence) of everything beside the conditions that somebody should know."""
+    # Every alert is relative to an active: of a service that knows none, only `uninitialised` is told.
     if not case.active or case.state.uninitialised:
         return
     yield from _active_alerts(case)
@@ -74,8 +79,10 @@ def _active_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     if promote_by is not None and case.now >= promote_by:
         yield "TrafficOnUnpromoted", case.active, f"{case.active} has the traffic and has not become Primary"
     primary = case.saved.primary
+    # Its own alert and not `dual-primary`: the state stays `failed-over`, nothing is frozen (SEMANTICS 3).
     if case.active != primary and primary in case.saved.latched and case.primary(primary) and not case.exchanging():
         yield "OldPrimaryReturned", primary, f"{primary} is back and still says Primary: clients with old answers may write there"
+    # Forgotten here, the pair looks finished and has no failover (G-UP, step 9).
     if case.saved.run is not None and case.saved.run.kind == "upgrade" and case.saved.run.step == "8":
         yield "UpgradeUnfinished", case.active, "the upgrade lacks only its last step: `lbctl upgrade SERVICE next` re-enables failover"
     if case.saved.run is not None and case.saved.run.failed:
@@ -90,12 +97,14 @@ def eligible(case: Case, name: str) -> bool:
 def _candidate_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     if why := follow.not_possible(case):
         yield "FollowNotPossible", "", why
+    # Not at a start: the first looks would page everybody for something that nobody knows yet (H29).
     looked = all(case.judged(name).health is not Health.UNKNOWN for name in case.others())
     if looked and not any(eligible(case, name) for name in case.others()):
         yield "NoEligibleStandby", "", "no member could take over now"
     for name in case.others():
         if case.rogue(name):
             yield "Rogue", name, f"{name} says Primary though it follows {case.syncs_from(name)}"
+        # A latched one is expected to be down; `NoEligibleStandby` and `failed-over` tell of it.
         if case.down(name) and name not in case.saved.latched:
             yield "StandbyDown", name, f"{name} does not answer as a standby"
 
@@ -117,9 +126,11 @@ def _mode_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
         look = case.look(name, HASTATUS) if case.modes else None
         if look is not None and look.reason is Reason.UNKNOWN_MODE:
             yield "UnknownMode", name, f"{name} says a mode that is none: {look.detail}"
+    # The failed condition is the text: what is not adopted must say why, or nobody can trust the setting (H7).
     name, why = failover.not_adopted(case)
     if name:
         yield "SelfPromotedNotAdopted", name, f"{name} promoted itself and was not adopted: {why}"
+    # A latched one in this constellation is a return by hand, and `resume` is open for it (SEMANTICS 3, i).
     swapped = [name for name in case.others() if case.primary(name) and case.serves(name) and name not in case.saved.latched]
     if swapped and case.standby(case.active) and not case.exchanging():
         yield "RolesSwappedOutside", swapped[0], f"{swapped[0]} says Primary and {case.active} Standby: roles were swapped on the servers"
@@ -129,6 +140,7 @@ def _family_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     """H22: what clients of one family do without, or would do without after a move."""
     for key in sorted(case.saved.withheld):
         name, _, family = key.partition("/")
+        # What was withheld of a member that is gone, or is not looked at by family any more, is told no longer.
         if name in case.settings.names and families.looked_at(case.settings, name):
             yield "FamilyWithheld", name, f"{families.NAMES[family]} of {name} does not answer and is not published"
 
@@ -137,6 +149,7 @@ def _path_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     """H5: what we see is not what clients see."""
     for name in case.settings.names:
         apart = case.ways_apart(name)
+        # Clients are cut off now: that pages. The other disagreements are about what might be.
         if apart == (True, False) and name in case.answering:
             yield "ClientPathDown", name, f"{name} answers directly and not by the path that its clients take: nothing moves for that alone"
         elif apart is not None:
@@ -147,6 +160,7 @@ def _path_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
 def _identity_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
     """H17: a look that was answered by somebody else."""
     for name in case.settings.names:
+        # Read from the marks: the looks themselves count for nothing and leave no verdict.
         marks = [page.voided for page in case.sight(name).pages.values() if page.voided.startswith(doubt.MISTAKEN)]
         if marks:
             yield "WrongServer", name, f"what answers for {name} is another member ({marks[0]}): its looks count for nothing"
@@ -206,16 +220,20 @@ def tell_edges(turn: Turn, held: tuple[str, ...]) -> None:
     """Notes for what has begun and what is over, once each. `held`: the conditions of now."""
     case = turn.case
     quiet = MUTED_IN_MAINTENANCE if case.in_maintenance() else frozenset()
+    # Muted only for as long as this life drives it; a run that fails ends `exchanging`, and all of it is told.
     if case.exchanging():
         quiet |= MUTED_IN_MAINTENANCE | {"down", "all-down"}  # the announced gap; what goes wrong in it is a failed run, and that pages
     present = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case) if kind not in quiet}
     for name in held:
         if name not in UNTOLD and name not in quiet:
             present[f"{name}:"] = (name, "", f"{case.settings.name} is {name}")
+    # Marks of `_would` and of holds: told once as well, but with no "over" of their own.
     kept = {key for key in turn.state.noted if key.startswith("!")}
     known = turn.state.noted - kept
+    # Sorted, so that the same decision writes the same journal.
     for key in sorted(present.keys() - known):
         kind, member, text = present[key]
+        # A first start counts its rounds and needs nobody; it pages only where it will wait for `adopt`.
         first_days = kind == "uninitialised" and bool(case.state.adopting)
         turn.note(kind, text, member=member, page=kind in PAGED_ALERTS or (kind in PAGED and not first_days))
     for key in sorted(known - present.keys()):

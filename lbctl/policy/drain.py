@@ -32,10 +32,12 @@ GIVE_UP_S = 120.0
 
 def begin(turn: Turn, verb: str, target: str, command: Switchover | Resume) -> bool:
     """Opens the drain that the command asks for. False where there is nothing to wait for: none asked, done already, or no TTL above the floor."""
+    # At the floor already there is nothing to run out: the move goes at once, as without `--drain`.
     if not command.drain or turn.settings.ttl_s <= LOW_S:
         return False
     attested = isinstance(command, Resume) and command.attest_synced
     turn.save(drain=Drain(verb, target, command.by, command.reason, command.drive, attested, turn.now))
+    # What actuators told in an earlier drain was about another TTL.
     turn.set(drained={})
     text = f"{verb}: TTL is lowered to {LOW_S:.0f} s first; traffic moves from {turn.case.active} to {target} in about {turn.settings.ttl_s:.0f} s"
     turn.note("drain-begun", text, member=target, by=command.by)
@@ -45,6 +47,7 @@ def begin(turn: Turn, verb: str, target: str, command: Switchover | Resume) -> b
 
 def refused(turn: Turn) -> bool:
     """One planned move at a time."""
+    # `moving` is the drain's own command, which comes by here to be judged again.
     if turn.saved.drain is None or turn.saved.drain.moving:
         return False
     opens = f"it moves by itself, or `lbctl hold {turn.settings.name} --reason …` ends it"
@@ -62,6 +65,7 @@ def gap(case: Case, *, drained: bool = False) -> str:
 
 def heard(turn: Turn, event: Drained) -> None:
     """One actuator publishes the low TTL; older answers live on in caches for a while."""
+    # A report of a drain that was cancelled, or of an actuator that a reload removed, is nobody's any more.
     if turn.saved.drain is not None and event.actuator in turn.settings.actuators:
         turn.set(drained=put(turn.state.drained, event.actuator, turn.now + event.left_s))
 
@@ -69,12 +73,15 @@ def heard(turn: Turn, event: Drained) -> None:
 def due(turn: Turn) -> Command | None:
     """The command whose time has come, to be judged like a new one."""
     drain = turn.saved.drain
+    # Once only: `moving` is saved, so that no second turn gives the same command again.
     if drain is None or drain.moving or turn.state.uninitialised:
         return None
+    # All actuators: the caches of the slowest decide when nobody is sent to the old member.
     if drain.until is None and all(name in turn.state.drained for name in turn.settings.actuators):
         drain = replace(drain, until=max(turn.now, *turn.state.drained.values()) if turn.state.drained else turn.now)
         turn.save(drain=drain)
     if drain.until is None:
+        # A name server that cannot be written must not leave the others at the low TTL for ever.
         if turn.now >= drain.began + GIVE_UP_S:
             late = [name for name in turn.settings.actuators if name not in turn.state.drained]
             cancel(turn, f"the TTL could not be lowered at {', '.join(late)}")
@@ -115,6 +122,7 @@ def watch_farewell(turn: Turn) -> None:
     bye = turn.saved.farewell
     if bye is not None and turn.now >= bye.until:
         turn.save(farewell=None)
+        # Traffic may have come back meanwhile: then nobody must be told that it may be stopped.
         if bye.member != turn.case.active:
             text = f"no cache sends clients to {bye.member} any more (those that ignore TTLs aside): it may be stopped"
             turn.note("drained", text, member=bye.member)
@@ -122,6 +130,7 @@ def watch_farewell(turn: Turn) -> None:
 
 def farewell(turn: Turn, member: str, ttl_s: float) -> None:
     """The planned move off `member` is seen everywhere."""
+    # Of a pair of Cores the old one serves nobody from the exchange on, whatever caches say.
     if ttl_s > 0 and not turn.case.modes:
         turn.save(farewell=Farewell(member, turn.now + ttl_s + ROUNDING_S))
 

@@ -23,11 +23,14 @@ TTL_FLOOR_S = 5.0
 def desired(settings: ServiceSettings, state: State, now: float) -> Desired | None:
     """What should be published now; None while nobody knows, and what is published stays."""
     saved = state.saved
+    # Silence instead of a guess: the reconcilers leave alone what stands there, and clients keep their answer (H25).
     if saved.active not in settings.names or saved.active is None or state.uninitialised or not state.started:
         return None
     members = tuple(n for n in saved.answering if n in settings.names) if settings.kind == "pool" else (saved.active,)
+    # Never an empty answer (H41).
     if not members:
         return None
+    # Only while the move is open: afterwards what stood before it is no expectation any more.
     before = saved.move.restore.active if saved.move is not None else ""
     previous = families.addresses(settings, (before,), saved.withheld) if before in settings.names else {}
     case = Case(settings, state, now)
@@ -39,14 +42,17 @@ def _ttl_cap(case: Case) -> float | None:
     """While the active is suspect, caches should expire no later than the earliest possible move (SEMANTICS section 8)."""
     known = [name for name in case.answering if name in case.settings.names]
     suspects = [(name, page.first_bad) for name in known if (page := case.judged(name)).first_bad is not None]
+    # Who is proven down and must stay would hold the TTL at the floor for as long as it is down.
     if case.settings.kind == "pool":
         suspects = [(name, first) for name, first in suspects if case.judged(name).down_at is None]
     left = [case.member(name).probe.min_outage_s - (case.now - first) for name, first in suspects if first is not None]
+    # Never 0: resolvers that cache nothing would all come back at once, at the worst moment (SEMANTICS 8).
     return max(TTL_FLOOR_S, min(left)) if left else None
 
 
 def fast_pages(settings: ServiceSettings, state: State) -> frozenset[tuple[str, str]]:
     """Pages whose health may change with the next looks; while the active is suspect, the candidates' too."""
+    # Time 0: none of these questions asks how old a look is.
     case = Case(settings, state, 0.0)
     waiting = bool(state.uninitialised) or state.saved.rearming or case.suspect() or (case.active != "" and not state.promoted)
     return frozenset(
@@ -60,12 +66,14 @@ def fast_pages(settings: ServiceSettings, state: State) -> frozenset[tuple[str, 
 def upkeep(settings: ServiceSettings, state: State, now: float) -> bool:
     """Whether drift is corrected (else only reported): not in maintenance, not while observing, not while the active is unknown."""
     case = Case(settings, state, now)
+    # Epochs that are decided already go on being written; this is only about what others have changed since (SEMANTICS 7).
     return not (case.in_maintenance() or settings.observe or state.uninitialised or not state.started)
 
 
 def best_candidate(case: Case) -> tuple[str, frozenset[str]]:
     """The candidate that lacks the fewest rows, and those rows; the order of preference breaks ties."""
     found = [(len(rows), i, name, rows) for i, name in enumerate(case.others()) for rows in (gate.failing(case, name),)]
+    # The index before the name: ties go to the file's order, not to the alphabet.
     return min(found)[2:] if found else ("", frozenset())
 
 
@@ -91,6 +99,7 @@ def reason_now(case: Case, state: str = "") -> str:
         if all(case.up(name) for name in case.answering):
             return f"{active} has the traffic and serves"
         return f"{active} has the traffic; not well, or not known to be: {', '.join(name for name in case.answering if not case.up(name))}"
+    # While the active is well nothing is blocked: naming rows would read like a fault.
     rows = ", ".join(blocked_by(case)) if case.active_down() or case.settings.kind == "pool" else ""
     told = {
         "uninitialised": "lbctl has just started and reads what is published",
@@ -161,7 +170,9 @@ def what_if(case: Case) -> dict[str, Any]:
         return {"moves_to": None, "text": f"nobody is known to be active: `lbctl adopt {case.settings.name} --member MEMBER --reason …`"}
     if case.settings.kind == "pool":
         return {"moves_to": None, "text": "the answer follows the members' health"}
+    # An explanation must not hang on an answer that only a real failure would ask for.
     failed = replace(case.on(_failed(case)), around=replace(case.around, site_answered=None))  # what the canaries would say then, nobody knows
+    # The confirming look can only come after a failure: lacking it today says nothing about the candidate.
     lacking = {name: gate.failing(failed, name) - {"active-down", "candidate-confirmed"} for name in case.others()}
     for name, rows in lacking.items():
         if not rows:

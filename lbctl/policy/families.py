@@ -39,6 +39,7 @@ def addresses(settings: ServiceSettings, members: tuple[str, ...], withheld: fro
     for view in sorted({view for name in members for view in settings.member(name).address}):
         every = [(name, text) for name in members for text in settings.member(name).address.get(view, ())]
         alive = [text for name, text in every if f"{name}/{family_of(text)}" not in withheld]
+        # In each view by itself: withholding must not leave the clients of one view without any address.
         found[view] = tuple(dict.fromkeys(alive or [text for _, text in every]))
     return found
 
@@ -46,12 +47,14 @@ def addresses(settings: ServiceSettings, members: tuple[str, ...], withheld: fro
 def judge(turn: Turn) -> None:
     """Withholds what is proven dead and gives back what answers again."""
     case = turn.case
+    # Frozen like every decision; what is withheld already stays withheld, over restarts too.
     if not _concerned(case) or doubt.freezes(case):
         return
     wanted = frozenset(key for name in case.settings.names for key in _wanted(case, name))
     if wanted == case.saved.withheld:
         return
     before = addresses(case.settings, case.answering, case.saved.withheld)
+    # Of a member that nobody is sent to it is only remembered: no new epoch, so nothing is written anywhere.
     changed = addresses(case.settings, case.answering, wanted) != before
     for key in sorted(wanted ^ case.saved.withheld):
         _tell(turn, key, key in wanted)
@@ -66,13 +69,16 @@ def _concerned(case: Case) -> bool:
 
 def _wanted(case: Case, name: str) -> frozenset[str]:
     """What is withheld of this member by what is seen now; what is not known stays as it is."""
+    # `families: one` set by a reload gives back at once what could never be judged again.
     if not looked_at(case.settings, name):
         return frozenset()
     kept = set()
     for family in published(case.member(name)):
         key, health = f"{name}/{family}", case.family(name, family)
+        # Given back by `rise` alone, never by time or by not knowing.
         if health is Health.UP:
             continue
+        # Beside one that is proven to answer: silent in both is an outage of the member, and the gate's business.
         other_answers = any(case.family(name, other) is Health.UP for other in published(case.member(name)) - {family})
         if key in case.saved.withheld or (_proven_dead(case, name, family) and other_answers):
             kept.add(key)
@@ -88,6 +94,7 @@ def _proven_dead(case: Case, name: str, family: str) -> bool:
 def looked_at(settings: ServiceSettings, name: str) -> bool:
     """Whether each family of this member is looked at by itself."""
     member = settings.member(name)
+    # A member with one family has nothing to withhold: its only family is itself.
     return member.probe.families != "one" and len(published(member)) > 1
 
 
@@ -96,6 +103,7 @@ def brought(case: Case, name: str) -> frozenset[str]:
     if not looked_at(case.settings, name):
         return case.saved.withheld
     health = {family: case.family(name, family) for family in published(case.member(name))}
+    # Nothing is seen to answer (a move by force): then nothing is known that would justify telling less.
     if Health.UP not in health.values():
         return case.saved.withheld
     return case.saved.withheld | {f"{name}/{family}" for family, seen in health.items() if seen is not Health.UP}

@@ -19,9 +19,11 @@ from lbctl.policy.turn import Turn
 
 def astray(case: Case) -> str:
     """The site where the followed service is, while our active member serves at another; "" otherwise."""
+    # An active that is down is `failover`'s: following is for one that serves in the wrong place.
     if case.settings.kind != "failover" or not case.settings.follows or not case.active or case.active_down():
         return ""
     at = case.around.followed_site
+    # Not known where the other service is (a restart, its own doubt): then nobody is astray.
     return at if at and case.active in case.settings.names and case.member(case.active).site != at else ""
 
 
@@ -29,8 +31,10 @@ def judge(turn: Turn) -> None:
     """Moves to the followed service's site, where the gate is open for a member there."""
     case = turn.case
     at = astray(case)
+    # The other service has moved on: what a person said was about the place where it stood.
     if case.saved.unfollowed and case.around.followed_site not in ("", case.saved.unfollowed):
         turn.save(unfollowed="")
+    # A Core is never moved while it serves, for whatever reason (G-LB3).
     if not at or at == turn.saved.unfollowed or case.modes or turn.state.uninitialised:
         return
     for name in _near(case, at):
@@ -46,6 +50,7 @@ def _near(case: Case, at: str) -> tuple[str, ...]:
 
 def obstacles(case: Case, name: str) -> frozenset[str]:
     """The rows of the gate that do not hold for following to this member."""
+    # The one row less. Latch and lockout stand, so that two services cannot send each other to and fro.
     return gate.failing(case, name) - {"active-down"}
 
 
@@ -63,6 +68,7 @@ def not_possible(case: Case) -> str:
     if case.modes:
         return f"{said}: a Core moves only when it fails, or by `lbctl switchover {case.settings.name} --to {near[0]} --drive`"
     failing = {name: obstacles(case, name) for name in near}
+    # Waiting for its turn is no obstacle: an alert for a second in every wave would be noise.
     if case.around.mass == "wait" and any(rows <= {"within-mass-move"} for rows in failing.values()):
         return ""
     return f"{said}: " + "; ".join(f"{name} is stopped by {', '.join(sorted(rows))}" for name, rows in failing.items())

@@ -34,17 +34,21 @@ class Change:
 
     @property
     def moved(self) -> bool:
+        # The first active of a life is no move: nobody loses traffic by it.
         return self.old.active is not None and self.new.active != self.old.active
 
     @property
     def automatic(self) -> bool:
+        # A drained command is done at a tick: a person asked for it, though no command is the event.
         waited = self.old.drain is not None and self.new.move is not None and self.new.move.trigger == "operator"
         meant = waited and self.old.drain is not None and self.new.active == self.old.drain.target
+        # A driven step is somebody's word as well: no run begins without one.
         return not isinstance(self.event, Command | Reloaded | DriveStep) and not meant
 
     @property
     def auto_move(self) -> bool:
         """The active changed and neither an operator nor the cancelling of an unpublished move is behind it."""
+        # A start may put the pointer back to what is published; no client is moved by that.
         cancelled = isinstance(self.event, Started)
         return self.moved and self.automatic and not cancelled and self.settings.kind == "failover"
 
@@ -52,12 +56,14 @@ class Change:
     def followed(self) -> bool:
         """The one automatic move of an active that serves: to the site of the service that is followed, never of a Core (G-FS)."""
         move = self.new.move
+        # By identity: an old `follow` that is still open must not excuse the next move.
         asked = self.auto_move and move is not None and move is not self.old.move and move.verb == "follow"
         return asked and bool(self.settings.follows) and not self.settings.monitor.modes
 
     @property
     def answer_follows(self) -> bool:
         """A pool's answer changed, and nothing but looks is behind it: no person, no start, no first answer."""
+        # The first answer after an adoption is nobody's loss.
         known = bool(self.old.answering) and not self.before.uninitialised and not isinstance(self.event, Started)
         return known and self.automatic and self.new.answering != self.old.answering
 
@@ -71,9 +77,11 @@ def _epoch_rises(change: Change) -> Iterator[str]:
     if change.moved and change.new.epoch <= change.old.epoch:
         yield "traffic moved without a new epoch"
     stayed = change.new.active == change.old.active and change.new.primary == change.old.primary
+    # The second yes to an `adopt` raises it and moves nothing.
     second_yes = isinstance(change.event, ask.Approve) and change.new.move is None
     excused = change.settings.kind == "pool" or second_yes or isinstance(change.event, ask.Adopt | Reloaded | Started)
     excused = excused or change.new.withheld != change.old.withheld  # another answer of the same member (H22)
+    # Each needless epoch is a write everywhere, and makes `partial` mean nothing.
     if change.new.epoch > change.old.epoch and stayed and not excused:
         yield "a new epoch without a move"
 
@@ -86,6 +94,7 @@ def _active_is_member(change: Change) -> Iterator[str]:
 
 
 def _active_is_free(change: Change) -> Iterator[str]:
+    # A reload may name another active (a pool that becomes a pair), and never drops a latch (H28).
     if change.new.active in change.new.latched and not isinstance(change.event, Reloaded):
         yield f"the active {change.new.active} is latched"
     if change.new.active in change.new.needs_resync:
@@ -97,9 +106,11 @@ def _gate_of_the_guide(change: Change) -> Iterator[str]:
     if not change.auto_move or change.new.active is None or change.old.active is None:
         return
     monitor = change.settings.monitor
+    # Any of its pages, and not the one the gate asks: a mistake in choosing the page must not hide here.
     pages = [change.page(change.old.active, page) for page in monitor.pages]
     if not change.followed and not any(page.health is Health.DOWN and page.bad_run > 0 for page in pages):
         yield f"{change.old.active} lost the traffic without being down"
+    # Named outright and not by `decisive`: this module must not share the gate's ideas, or it would share its mistakes.
     judged = change.page(change.new.active, "hastatus" if monitor.modes else monitor.pages[0])
     wanted = {Verdict.STANDBY} if monitor.modes else {Verdict.OK}
     if change.settings.on_self_promoted == "adopt" and change.new.move is not None and change.new.move.trigger == "adopt":
@@ -107,6 +118,7 @@ def _gate_of_the_guide(change: Change) -> Iterator[str]:
     if judged.last is None or judged.last.verdict not in wanted or judged.health is not Health.UP:
         yield f"{change.new.active} took over without saying that it may"
     first = min((p.first_bad for p in pages if p.first_bad is not None), default=None)
+    # Weaker than `candidate-confirmed` on purpose: what must never be, not what must be.
     if judged.last is not None and first is not None and judged.last.started <= first:
         yield f"{change.new.active} took over on a look older than the outage"
 
@@ -116,12 +128,14 @@ def _min_outage(change: Change) -> Iterator[str]:
         return
     need = change.settings.member(change.old.active).probe.min_outage_s
     firsts = [p.first_bad for page in change.settings.monitor.pages if (p := change.page(change.old.active, page)).first_bad is not None]
+    # By the clock here, by starts of looks in `health`: the looser of the two, so that only a real mistake breaks it.
     if not any(first is not None and change.now - first >= need for first in firsts):
         yield f"moved before {change.old.active} had failed for {need} s"
 
 
 def _manual_resume(change: Change) -> Iterator[str]:
     """G-LB4: nothing but people moves traffic onto a latched member."""
+    # The old latches: the move itself might have cleared what it had to obey.
     if change.auto_move and (change.new.active in change.old.latched or change.new.active in change.old.needs_resync):
         yield f"traffic moved by itself to {change.new.active}, which had lost it before"
 
@@ -129,6 +143,7 @@ def _manual_resume(change: Change) -> Iterator[str]:
 def _people_were_heard(change: Change) -> Iterator[str]:
     if not change.auto_move or change.new.active is None:
         return
+    # The old state throughout: what people had said before this turn is what had to be heard.
     span = change.old.maintenance
     if span is not None and span.since <= change.now < span.until:
         yield "moved by itself in maintenance"
@@ -136,6 +151,7 @@ def _people_were_heard(change: Change) -> Iterator[str]:
         yield "moved by itself while held"
     if change.settings.observe:
         yield "moved by itself though only observing"
+    # A lockout that ends by time in this very turn was replaced by the new one, and that is allowed.
     if change.old.lockout_until is not None and change.new.lockout_until == change.old.lockout_until:
         yield "moved by itself while locked out"
     if change.old.rearming or change.before.uninitialised or not change.before.started:
@@ -148,14 +164,17 @@ def _doubts_were_heard(change: Change) -> Iterator[str]:
     if not change.auto_move:
         return
     lasts = [p.last for name in change.settings.names for page in change.settings.monitor.pages if (p := change.page(name, page)).last is not None]
+    # All pages, without freshness or other services: far narrower than `blind`, and never excusable.
     if lasts and all(last is not None and not last.good and last.reason in SILENT for last in lasts):
         yield "moved by itself though nothing answers anywhere"
+    # A void look that decides nothing is only the moment at which a timer was found to be over.
     if isinstance(change.event, ProbeResult) and change.event.void and (change.event.member, change.event.page) in _deciding(change):
         yield "moved by itself on a void look"
     claim = [n for n in change.settings.names if n not in change.old.latched and _says_primary(change, n)]
     trusted = change.new.move is not None and change.new.move.trigger == "adopt"
     if len(claim) > 1 or (trusted and claim != [change.new.active]):
         sources = {n: change.old.syncs_from.get(n, change.settings.member(n).syncs_from) for n in claim}
+        # A rogue follows somebody else and blocks nothing (SEMANTICS 4).
         strangers = [n for n in claim if n != change.old.active and sources[n] not in (None, change.old.active)]
         if len(claim) - len(strangers) > 1:
             yield f"moved by itself while {' and '.join(claim)} say Primary"
@@ -182,11 +201,13 @@ def _lockout_begins(change: Change) -> Iterator[str]:
 
 def _loser_is_latched(change: Change) -> Iterator[str]:
     move = change.new.move
+    # The one thing that keeps a failed primary from getting its traffic back by itself (G-LB4).
     if change.moved and move is not None and move is not change.old.move and move.verb != "resume" and change.old.active not in change.new.latched:
         yield f"{change.old.active} lost the traffic and is not latched"
 
 
 def _latches_end_by_people(change: Change) -> Iterator[str]:
+    # Cancelling an unpublished move at a start restores the latches from before it, fewer ones included.
     if change.old.latched - change.new.latched and change.automatic and not isinstance(change.event, Started):
         yield f"{', '.join(sorted(change.old.latched - change.new.latched))} was unlatched by nobody"
 
@@ -198,12 +219,14 @@ def _resync_ends_by_proof(change: Change) -> Iterator[str]:
     for name in change.old.needs_resync - change.new.needs_resync:
         sight = change.after.members.get(name, MemberSight())
         quiet = change.after.members.get(change.new.active or "", MemberSight()).unserving_since
+        # Rechecked from the facts: the flag decides whether a failover may lose what was written (H9).
         if sight.sync_started is None or quiet is None or sight.sync_started <= quiet or sight.sync_from != change.new.active:
             yield f"{name} was taken for re-synced without a proof"
 
 
 def _refusals_change_nothing(change: Change) -> Iterator[str]:
     reply = change.decision.reply
+    # Traffic and latches only: a refusal may note things and take a used-up approval away.
     refused = isinstance(change.event, Command) and reply is not None and reply.code in (Code.REFUSED, Code.CONFLICT, Code.USAGE)
     if refused and reply is not None and (change.moved or change.new.latched != change.old.latched):
         yield f"a command was refused by {reply.rule} and moved traffic or a latch"
@@ -236,6 +259,7 @@ INVARIANTS: dict[str, Callable[[Change], Iterator[str]]] = {
 def _pool_never_empty(change: Change) -> Iterator[str]:
     """G-SC3: once it answers, it answers with members of its own, in their order, each once."""
     new = change.new.answering
+    # A pool that becomes a pair keeps its first member as the active, and no list.
     turned = isinstance(change.event, Reloaded) and change.event.settings.kind != "pool"
     if change.old.answering and not new and not turned:
         yield "the answer became empty"
@@ -255,6 +279,7 @@ def _pool_share(change: Change) -> Iterator[str]:
     if not change.answer_follows or change.settings.follows:
         return
     least = max(1, math.ceil(change.settings.minimum_share * len(change.settings.names)))
+    # Where fewer answered already, nobody can be brought in to make up for it; only leaving is judged.
     if len(change.new.answering) < min(least, len(change.old.answering)):
         yield f"{len(change.new.answering)} members answer, {least} are the fewest"
 
@@ -269,6 +294,7 @@ def _pool_by_looks(change: Change) -> Iterator[str]:
         yield f"{', '.join(sorted(left))} left and does not fail"
     up = {name for name in change.settings.names if any(change.page(name, page).health is Health.UP for page in pages)}
     came = set(change.new.answering) - set(change.old.answering)
+    # Who is not up may come only where everybody who is up has come as well.
     if came - up and up - came:
         yield f"{', '.join(sorted(came - up))} came without being up"
 
@@ -279,6 +305,7 @@ def _pool_people_were_heard(change: Change) -> Iterator[str]:
     span = change.old.maintenance
     if span is not None and span.since <= change.now < span.until:
         yield "the answer changed in maintenance"
+    # The new re-arming: the round that arms may change the answer in the same turn.
     if change.old.hold is not None or change.settings.observe or change.new.rearming:
         yield "the answer changed while held, observed or re-arming"
 
@@ -298,6 +325,7 @@ def _families_by_looks(change: Change) -> Iterator[str]:
     for key in change.new.withheld - change.old.withheld:
         name, _, family = key.partition("/")
         seen = [change.page(name, page) for page in change.settings.monitor.pages]
+        # By any page: which one judges may have changed with the move that brought this about.
         if not any(part.health is Health.UP for page in seen for other, part in page.ways if other in "46" and other != family):
             yield f"{key} is withheld and nothing else of it answers"
         if all(part.health is Health.UP for page in seen for own, part in page.ways if own == family):
@@ -312,6 +340,7 @@ def _families_leave_some(change: Change) -> Iterator[str]:
     """Clients are always told something, and something else only under a new epoch."""
     for name in change.settings.names:
         gone = {key for key in change.new.withheld if key.startswith(f"{name}/")}
+        # Per member, though the answer may have others: a move to it would find nothing to publish.
         if len(gone) > 1:
             yield f"{' and '.join(sorted(gone))} are withheld: nothing of {name} is left"
     told = {change.new.active, *change.new.answering}
@@ -331,12 +360,14 @@ def _rules(settings: ServiceSettings) -> Iterator[tuple[str, Callable[[Change], 
     yield from INVARIANTS.items()
     if settings.kind == "pool":
         yield from POOL_INVARIANTS.items()
+    # Elsewhere there are no ways to be judged by, and this is asked at every decision.
     if any(member.probe.families != "one" for member in settings.members):
         yield from FAMILY_INVARIANTS.items()
 
 
 def check(settings: ServiceSettings, before: State, decision: Decision, event: Event, now: float) -> None:
     """Raises `InvariantBroken` naming the first one that the decision breaks."""
+    # Nothing to remember, so nothing to do: by identity, because this runs for each of thousands of looks a second.
     if before.saved is decision.state.saved and not isinstance(event, Command):
         return
     change = Change(settings, before, decision, event, now)

@@ -22,10 +22,12 @@ from lbctl.policy.turn import Turn
 def judge(turn: Turn) -> None:
     """Makes the answer follow the members' health."""
     case = turn.case
+    # Without a first answer nothing is taken away and nothing added: that is the start's part.
     if turn.state.uninitialised or not case.saved.answering:
         return
     wanted = answer(case)
     if wanted == case.saved.answering:
+        # The wave has passed without us: the next one is held anew.
         if case.saved.mass:
             turn.save(mass="")
         return
@@ -40,6 +42,7 @@ def _change(turn: Turn, wanted: tuple[str, ...]) -> None:
     before = turn.saved.answering
     gone = [name for name in before if name not in wanted]
     come = [name for name in wanted if name not in before]
+    # `active` names one of them for everything that shows one name; the answer is `answering`.
     turn.save(answering=wanted, active=wanted[0], epoch=turn.saved.epoch + 1, moved_at=turn.now, mass="")
     told = "; ".join(t for t in (f"out: {', '.join(gone)}" if gone else "", f"in: {', '.join(come)}" if come else "") if t)
     text = f"{turn.settings.name} answers with {', '.join(wanted)} ({told})"
@@ -50,6 +53,7 @@ def frozen(case: Case) -> str:
     """The rule by which the answer must stay as it is; "" if it may change."""
     if rule := doubt.freezes(case):
         return rule
+    # Only leaving: members that come back after a wave must not wait for a person.
     if case.around.mass != "open" and case.saved.mass != "released" and leaving(case):
         return "within-mass-move"
     return ""
@@ -69,11 +73,13 @@ def stuck(case: Case) -> str:
 
 def least(case: Case) -> int:
     """The fewest members that answer."""
+    # Never none, whatever the share: an empty answer is an outage for everybody (G-SC3, H41).
     return max(1, math.ceil(case.settings.minimum_share * len(case.settings.names)))
 
 
 def lost(case: Case, name: str) -> bool:
     """Its outage is proven, and the proof is fresh."""
+    # Coming needs `rise`, leaving the whole proof: between the two a member stays where it is.
     return case.judged(name).down_at is not None and case.fresh(name, case.decisive(name))
 
 
@@ -94,12 +100,15 @@ def answer(case: Case) -> tuple[str, ...]:
     """The members to answer with, in order of preference."""
     names = case.settings.names
     before = set(case.saved.answering)
+    # Unknown keeps who is in and brings in nobody: after a start or a reload the answer stays.
     keep = {n for n in names if case.up(n) or (n in before and not lost(case, n))}
     at = site(case)
+    # Empty where nobody there is up: then anybody anywhere is better than the right site.
     near = {n for n in keep if case.member(n).site == at} if at else set()
     if near:
         keep = near
     else:
         last = [n for n in names if n in before and n not in keep]
         keep |= set(last[: max(0, least(case) - len(keep))])
+    # All of them where nothing is left to choose from: some answer, and clients try (G-SC3).
     return tuple(n for n in names if n in (keep or names))

@@ -19,6 +19,7 @@ from lbctl.policy.turn import Turn
 def moves_traffic(old: ServiceSettings, new: ServiceSettings, state: State) -> str:
     """Why these settings would move traffic; "" if they would not."""
     active = state.saved.active
+    # Nobody has the traffic, as far as is known: no settings can take it from anybody.
     if active is None:
         return ""
     if new.kind != old.kind:
@@ -27,6 +28,7 @@ def moves_traffic(old: ServiceSettings, new: ServiceSettings, state: State) -> s
         return _pool_moves(old, new, state)
     if active not in new.names:
         return f"{active} has the traffic and is no member any more"
+    # The same name at another address is another place for clients: a move by another word (H37).
     if new.member(active).address != old.member(active).address:
         return f"the address of {active}, which has the traffic, changes"
     return ""
@@ -52,12 +54,15 @@ def reload(turn: Turn, event: Reloaded) -> None:
     why = moves_traffic(old, new, turn.state)
     active = turn.saved.active
     stays = _stays(old, new, turn.state)
+    # Allowed or not: without anybody who stays there is nobody to publish.
     if why and (not event.allow_switch or not stays):
         hint = "or --allow-switch" if stays else "move it first with `lbctl failover`"
         turn.refuse("traffic-unmoved", f"reload refused: {why} ({hint})")
         return
+    # From here the case speaks of the new members, which a change of roles is judged by.
     turn.settings = new
     if not _roles(turn, event):
+        # Refused as a whole: half of a file is a configuration that nobody has written.
         turn.settings = old
         return
     if new.kind == "pool" and stays:
@@ -65,6 +70,7 @@ def reload(turn: Turn, event: Reloaded) -> None:
     elif why:
         turn.save(active=active if active in stays else stays[0], answering=())
     if why:
+        # Clients are told something else, so it has a number of its own that no stale writer can undo (H41).
         turn.save(epoch=turn.saved.epoch + 1)
         turn.note("readdressed", f"{why}: allowed by {event.by}", member=active or "", by=event.by)
     turn.state = _forget_changed(old, new, turn.state)
@@ -73,17 +79,22 @@ def reload(turn: Turn, event: Reloaded) -> None:
 
 def _roles(turn: Turn, event: Reloaded) -> bool:
     saved, new = turn.saved, event.settings
+    # A pool has no roles that traffic depends on: the file's are taken as they stand.
     if new.kind == "pool":
         turn.save(primary=new.primary, file_primary=new.primary)
         return True
+    # The file has not changed its mind: roles that were swapped by command win over it (SEMANTICS 3).
     if new.primary == saved.file_primary and saved.primary in new.names:
         return True
+    # The file now says what is so already: the drift is over, and its own `syncs_from` hold again.
     if new.primary == saved.primary or saved.active is None:
         turn.save(primary=new.primary, file_primary=new.primary, syncs_from={})
         return True
+    # Roles may only follow the traffic: any other primary would make this a failover by file (H37).
     if new.primary != saved.active:
         turn.refuse("primary-is-active", f"reload refused: roles change only to the member that has the traffic ({saved.active}), not {new.primary}")
         return False
+    # Nobody can attest in a file: the swap needs a real sync, or the command with a person's word.
     missing = returns.swap_missing(turn.case, attested=False) if saved.primary in new.names else None
     if missing is not None:
         turn.refuse(missing.rule, f"reload refused, the roles change and {missing.rule} fails: {missing.evidence}; opened by {missing.opens}")
@@ -94,10 +105,13 @@ def _roles(turn: Turn, event: Reloaded) -> bool:
 
 
 def _forget_changed(old: ServiceSettings, new: ServiceSettings, state: State) -> State:
+    # Any difference, not the address alone: what was counted under another `fall` or page is another history (H28).
     same = {m.name for m in new.members if m.name in old.names and old.member(m.name) == m}
     sights = {name: sight for name, sight in state.members.items() if name in same}
+    # A new actuator begins behind and is written; a removed one is no longer waited for.
     ledgers = {a: state.actuators.get(a, ActuatorSight()) for a in new.actuators}
     gone = set(new.names)
+    # A latch ends only with its member: never because an address or a probe has changed (H28).
     saved = replace(state.saved, latched=state.saved.latched & gone, needs_resync=state.saved.needs_resync & gone)
     approvals = tuple(a for a in saved.approvals if a.to in gone)
     return replace(state, saved=replace(saved, approvals=approvals), members=sights, actuators=ledgers)

@@ -26,10 +26,12 @@ ANYBODY = "*"
 def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem: str) -> State:
     """The state before the first event. `problem` tells why nothing could be remembered."""
     fresh = Saved(settings.name, primary=settings.primary, file_primary=settings.primary)
+    # Before the memory is trimmed: the sentence names whom it was about.
     gone = saved.active if saved is not None else None
     saved = None if saved is None else _of_members(settings, saved)
     sights = {actuator: ActuatorSight() for actuator in settings.actuators}
     answering = {saved.active, *saved.answering} if saved is not None and settings.kind == "pool" else {saved.active} if saved is not None else set()
+    # A memory whose active is no member points nowhere: such a life begins like one without memory.
     known = not answering.isdisjoint(settings.names)
     why = (
         "" if known else (problem or (f"{gone} is no member any more" if gone else "no state is remembered"))
@@ -43,12 +45,14 @@ def _of_members(settings: ServiceSettings, saved: Saved) -> Saved:
     Without its active, the memory is worth its epoch and what people asked for. A primary that nobody has heard of is latched, as at a start.
     """
     names = frozenset(settings.names)
+    # A pool has no latches to be pruned; what it answers is compared with what is published below.
     if not names.isdisjoint(saved.answering) and settings.kind == "pool":
         return saved
     if saved.active is not None and saved.active not in names:
         kept = replace(saved, active=None, latched=frozenset(), needs_resync=frozenset(), move=None, run=None, incident=None, approvals=())
         return kept if kept.primary in names else replace(kept, primary=settings.primary, file_primary=settings.primary, syncs_from={})
     run, move = saved.run, saved.move
+    # A run on a Core that is no member any more has nobody to be driven by.
     if run is not None and not {run.source, run.target} - {""} <= names:
         run = None
     if move is not None and not {move.restore.active, move.target} <= names:
@@ -66,6 +70,7 @@ def _of_members(settings: ServiceSettings, saved: Saved) -> Saved:
 def started(turn: Turn, event: Started) -> None:
     """The first event of a life."""
     shown = {s.actuator: text_of(s) for s in event.shown}
+    # Promoted is asked again in each life: until its pages have said so, the active is judged as after a move (SEMANTICS 1).
     turn.set(started=True, began=turn.now, shown=shown, promoted=not turn.case.modes, up_since=None)
     if turn.state.uninitialised:
         _without_memory(turn, event.shown)
@@ -82,6 +87,7 @@ def text_of(shown: Shown) -> str:
 
 def _facts(shown: tuple[Shown, ...]) -> tuple[set[str], list[str], int]:
     """Members that are published somewhere, actuators that show something strange, the highest epoch found."""
+    # Two members' addresses in one answer are no member of a pair: that is strange, whoever put them there.
     members = {s.members[0] for s in shown if len(s.members) == 1}
     strange = [s.actuator for s in shown if len(s.members) > 1 or not (s.members or s.nothing or s.unread)]
     return members, strange, max((s.epoch for s in shown if s.epoch is not None), default=0)
@@ -91,15 +97,20 @@ def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
     saved = turn.saved
     members, strange, epoch = _facts(shown)
     move = saved.move
+    # Restored from a snapshot, or another controller has acted: the older memory never writes (H27).
     if epoch > saved.epoch:
         uninitialise(turn, f"epoch {epoch} is published and only {saved.epoch} remembered: the state is older than what was done with it")
+    # Before the open move is looked at: half published is a disagreement, and people say which half is true.
     elif strange or len(members) > 1:
         uninitialise(turn, f"{saved.active} is remembered, and what is published is something else or not the same everywhere: {listed(turn)}")
+    # Going on would complete an operator's move by a restart, cancelling might take back what clients already have.
     elif move is not None and move.trigger == moves.OPERATOR and shown and all(item.unread for item in shown):
         unknown = f"the {move.verb} to {move.target} was under way and nothing can be read: nobody knows whether it was published"
         uninitialise(turn, f"{unknown}, and no restart completes it")
+    # Empty as well: writing there what was true takes nothing from anybody.
     elif members <= {saved.active}:
         _settle_ledger(turn, shown)
+    # The answer of before: we were killed between saving and publishing, and no client has seen the move (H25).
     elif move is not None and members == {move.restore.active}:
         anew = "ask for it again if it is still wanted" if move.trigger == moves.OPERATOR else "it is judged anew by fresh looks"
         moves.cancel(turn, f"the controller ended between deciding and publishing; {anew}")
@@ -115,6 +126,7 @@ def listed(turn: Turn) -> str:
 
 def uninitialise(turn: Turn, why: str) -> None:
     """Nobody knows who is active, and nothing is written until a person says."""
+    # Not saved: the memory may be needed once a person knows more, and the next start compares again.
     turn.set(uninitialised=why, adopting="")
     turn.note("uninitialised", f"{why}; nothing is overwritten: `lbctl adopt {turn.settings.name}`", page=True)
 
@@ -122,8 +134,10 @@ def uninitialise(turn: Turn, why: str) -> None:
 def _settle_ledger(turn: Turn, shown: tuple[Shown, ...]) -> None:
     """What is already published as wanted counts as verified at the epoch that the place itself names."""
     for item in shown:
+        # A place with another epoch is written again, so that its marker stops the stale writers (H41).
         if item.members == (turn.saved.active,) and (item.epoch is None or item.epoch == turn.saved.epoch):
             moves.ledger(turn, item.actuator, applied=turn.saved.epoch, verified=turn.saved.epoch)
+    # A move that every place shows already is over: nobody will report it a second time.
     moves.landed(turn)
 
 
@@ -138,6 +152,7 @@ def _without_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
     if not members and unread:
         uninitialise(turn, f"{turn.state.uninitialised}, and {', '.join(unread)} cannot be read")
         return
+    # What is published is the truth about where clients go, better than any file (SEMANTICS 6).
     whom = next(iter(members), ANYBODY)
     turn.set(adopting=whom)
     told = "nothing is published" if whom == ANYBODY else f"{whom} is published"
@@ -149,6 +164,7 @@ def watch_adoption(turn: Turn) -> None:
     if not turn.state.adopting or not round_over(turn.case):
         return
     found = _found(turn.case, turn.state.adopting)
+    # In a row: a round in which it is not clean begins the count anew.
     turn.set(rounds=turn.state.rounds + 1 if found else 0, looked=frozenset())
     if found and turn.state.rounds >= turn.settings.rearm_rounds:
         adopt(turn, found, by="lbctl", epoch=0)
@@ -157,11 +173,14 @@ def watch_adoption(turn: Turn) -> None:
 def _found(case: Case, whom: str) -> str:
     """The member that this round shows as the one to adopt; "" where the round is not clean."""
     if whom != ANYBODY:
+        # `rise` looks and not one: it is judged as after a move, and nobody is active yet.
         return whom if case.page(whom, case.decisive(whom)).health is Health.UP else ""
     names = case.settings.names
     if not case.modes:
+        # Nothing tells who had the traffic, so the order of the file does; anybody else needs a person's word.
         return case.saved.primary if case.serves(case.saved.primary) else ""
     serving = [name for name in names if case.serves(name) and case.primary(name)]
+    # One member that is silent is one that may be serving somewhere we do not see: then a person says.
     if len(serving) != 1 or not all(case.says_standby_up(name) for name in names if name != serving[0]):
         return ""
     return serving[0] if case.page(serving[0], HASTATUS).health is Health.UP else ""
@@ -173,18 +192,23 @@ def adopt(turn: Turn, member: str, *, by: str, epoch: int) -> None:
     primary = saved.primary if saved.primary in turn.settings.names else turn.settings.primary
     latched, stale = saved.latched - {member}, saved.needs_resync - {member}
     if member != primary:
+        # It was left once, by whom or why nobody remembers: the guide's manual resume must survive lost state (G-LB4).
         lost = {primary} | {n for n in turn.settings.names if n != member and case.syncs_from(n) != member}
         latched, stale = latched | lost, stale | lost if case.modes else stale
     turn.save(
         active=member,
         primary=primary,
+        # Newer than ours and than what is published: the places take it, and stale writers of before do not get in (H41).
         epoch=max(saved.epoch + 1, epoch),
         latched=latched,
         needs_resync=stale,
+        # Counts as a move for `promote_timeout`: nobody knows since when it has been there.
         moved_at=turn.now,
         move=None,
+        # Approvals and incident were about an active that may have been another one.
         incident=None,
         approvals=(),
+        # A promotion was meant for who was active then; a driven run stays open and pages, people decide.
         run=None if saved.run is not None and saved.run.kind == "promote" else saved.run,
         withheld=families.brought(case, member),
     )

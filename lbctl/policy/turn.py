@@ -31,6 +31,7 @@ class Turn:
 
     @property
     def case(self) -> Case:
+        # Made anew each time: a case kept over a change would answer from the state before it.
         return Case(self.settings, self.state, self.now, self.around)
 
     @property
@@ -51,6 +52,7 @@ class Turn:
 
     def look(self, member: str) -> None:
         """Asks for a look at all pages of a member, now."""
+        # All pages: which one judges the member may change within this very turn.
         self.looks.extend((member, page) for page in self.settings.monitor.pages)
 
     def answer(self, code: Code, message: str, *, rule: str = "", **evidence: Any) -> None:
@@ -63,5 +65,6 @@ class Turn:
 
     def number(self) -> int:
         """The next number of this service, for ids."""
+        # Saved, so that no id is given twice, not even by two lives.
         self.save(counter=self.saved.counter + 1)
         return self.saved.counter

@@ -76,6 +76,7 @@ def view(case: Case) -> dict[str, Any]:
         "roles_differ_from_file": case.settings.primary != saved.primary,
         "unsaved": case.state.unsaved or None,
         "blocked_by": blocked_by(case),
+        # A pool has no candidates: its answer follows health and not the gate.
         "gate": [] if case.settings.kind == "pool" else [_gate(case, name) for name in case.others()],
         "members": [_member(case, name) for name in case.settings.names],
         "actuators": _actuators(case),
@@ -145,6 +146,7 @@ def _member(case: Case, name: str) -> dict[str, Any]:
     ends = next((p.last.not_after for p in sight.pages.values() if p.last is not None and p.last.not_after is not None), None)
     return {
         **_glance(case, name),
+        # Without modes there is nothing to become (SEMANTICS 1).
         "promoted": not case.modes or (name == saved.active and case.state.promoted),
         "detail": last.detail if last is not None else "no look yet",
         "decisive": case.decisive(name),
@@ -186,6 +188,7 @@ def _monitor(case: Case, name: str, page: str) -> dict[str, Any]:
         "reason": str(last.reason) if last is not None else "unknown",
         "health": str(sight.health),
         "since": stamp(sight.since),
+        # Beside the verdict, so that a reader can tell an old one from a new one without knowing the interval.
         "looked": stamp(last.ended) if last is not None else None,
         "age_s": None if last is None else round(max(case.now - last.ended, 0.0), 3),
         "duration_s": None if last is None else round(last.ended - last.started, 6),
