@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from lbctl.model.events import Event, SyncSeen, SyncUnknown, VersionSeen
 READ_S = 30.0
 DOCUMENT_MAX = 64 * 1024
 TICK_S = 1.0
+UNREADABLE = (HandError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, aiohttp.ClientError)
+"""What a Core, a disk or a stranger's document can end a reading with; the document's shape and depth are theirs to choose."""
+AHEAD_S = 60.0
+"""How far the clock of a source may be ahead of ours; readiness tells of less."""
 FIRST_S = 3.0
 """How long a start waits for what the sources tell; a slower one is heard when it answers."""
 
@@ -50,7 +55,7 @@ async def read(source: Source) -> list[Event]:
             return await SOURCES[source.kind](source)
     except TimeoutError:
         return [SyncUnknown(source.member, f"{source.kind}: no answer within {READ_S:g} s")]
-    except (HandError, OSError, ValueError, KeyError, TypeError, aiohttp.ClientError) as error:
+    except UNREADABLE as error:
         return [SyncUnknown(source.member, f"{source.kind}: {error or type(error).__name__}")]
 
 
@@ -80,7 +85,30 @@ async def _url(source: Source) -> list[Event]:
             raise ValueError(f"answered {response.status}")
         document: Any = json.loads(await response.content.read(DOCUMENT_MAX))
     partner = str(document.get("source", source.partner))
-    return [SyncSeen(source.member, source.names.get(partner, partner), float(document["started"]), float(document["completed"]))]
+    return [SyncSeen(source.member, source.names.get(partner, partner), _instant(document, "started"), _instant(document, "completed"))]
+
+
+def _instant(document: Mapping[str, Any], key: str) -> float:
+    found = document[key]
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise ValueError(f"{key}: expected seconds since 1970 as a number")
+    return float(found)
+
+
+def believable(events: list[Event], now: float) -> list[Event]:
+    """The same without times that cannot be. A sync of the future (a clock that is ahead, milliseconds for seconds) would be newer than every
+    write, and so prove that nothing is lost by a move."""
+    return [_doubted(event, now) if isinstance(event, SyncSeen) else event for event in events]
+
+
+def _doubted(event: SyncSeen, now: float) -> Event:
+    if not (math.isfinite(event.started) and math.isfinite(event.completed)):
+        return SyncUnknown(event.member, "the time of its sync is no time")
+    if max(event.started, event.completed) > now + AHEAD_S:
+        return SyncUnknown(event.member, "its sync lies in the future: is a clock wrong, or are these milliseconds?")
+    if event.completed < event.started:
+        return SyncUnknown(event.member, "its sync is said to have ended before it began")
+    return event
 
 
 SOURCES: dict[str, Callable[[Source], Awaitable[list[Event]]]] = {"ssh": _ssh, "file": _file, "url": _url}
@@ -129,7 +157,7 @@ class Watch:
 
     async def _read(self, source: Source) -> None:
         try:
-            for event in await read(source):
+            for event in believable(await read(source), self._clock.now()):
                 if source.service in self._controller.names:  # a reload may have ended it meanwhile
                     self._controller.post(source.service, event)
         finally:

@@ -1,0 +1,82 @@
+"""What a freshness source may tell: an age, or why none is known; never a time that cannot be (H1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from lbctl.freshness import AHEAD_S, Source, believable, read
+from lbctl.model.events import Event, SyncSeen, SyncUnknown
+
+NOW = 1_795_000_000.0
+Told = Callable[[str], Source]
+
+
+@pytest_asyncio.fixture
+async def told() -> AsyncIterator[Told]:
+    """A web server that tells one document, as the source of core-b, which follows core-a."""
+    said = [""]
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=said[0])
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+
+    def source(document: str) -> Source:
+        said[0] = document
+        return Source("core", "core-b", "url", 60.0, "core-a", {"core-a": "core-a"}, url=f"http://{host}:{port}/")
+
+    yield source
+    await runner.cleanup()
+
+
+async def asked(source: Source) -> Event:
+    (event,) = believable(await read(source), NOW)
+    return event
+
+
+async def test_a_document_tells_from_whom_the_last_sync_came_and_when(told: Told) -> None:
+    assert await asked(told('{"source": "core-a", "started": 1794999000, "completed": 1794999030.5}')) == SyncSeen(
+        "core-b", "core-a", 1794999000.0, 1794999030.5)
+
+
+@pytest.mark.parametrize("document", [
+    '{"source": "core-a", "started": 1794999000000, "completed": 1794999030000}',
+    f'{{"started": {NOW + AHEAD_S + 1}, "completed": {NOW + AHEAD_S + 1}}}',
+    '{"started": 1794999000, "completed": 99999999999}',
+    '{"started": NaN, "completed": NaN}',
+    '{"started": 1e999, "completed": 1e999}',
+    '{"started": -1e999, "completed": 1}',
+    f'{{"started": {"9" * 400}, "completed": 1}}',
+    '{"started": "NaN", "completed": 1}',
+    '{"started": "1794999000", "completed": "1794999030"}',
+    '{"started": true, "completed": true}',
+    '{"started": 1794999000, "completed": 1794998000}',
+    '{"started": 1794999000}',
+    '{"source": 5}',
+    "[1]", "null", '"x"', "", "x" * 100_000, "[" * 60_000,
+], ids=lambda text: text[:40])
+async def test_a_time_that_cannot_be_is_an_unknown_age_and_never_a_fresh_copy(told: Told, document: str) -> None:
+    """A sync of the future would be newer than every write and prove that nothing is lost; what is no number would not even be shown."""
+    event = await asked(told(document))
+    assert isinstance(event, SyncUnknown) and event.detail
+
+
+async def test_a_file_of_the_future_is_an_unknown_age(tmp_path: Path) -> None:
+    stamp = tmp_path / "last-sync"
+    stamp.touch()
+    source = Source("core", "core-b", "file", 60.0, "core-a", {}, file=stamp)
+    os.utime(stamp, (NOW + 3600, NOW + 3600))
+    assert isinstance(await asked(source), SyncUnknown)
+    os.utime(stamp, (NOW + 1, NOW + 1))
+    assert isinstance(await asked(source), SyncSeen)
