@@ -220,6 +220,8 @@ class Reconciler:
             if trouble is None:
                 self._seen(desired)
                 return None
+            if self._stale and trouble.reason == "drift":  # what is shown is not ours because another decision of this epoch came first
+                return _Trouble("superseded", f"another decision stands: {trouble.detail}", hopeless=True)
             if self._stale or trouble.reason == "superseded":
                 return trouble
             if self._verified == desired.epoch and not self._drifted(actual, trouble):
