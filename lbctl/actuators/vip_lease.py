@@ -83,6 +83,8 @@ class Lender:
             known, age_s = self.answers.get(name), self._clock.now() - self._heard_at[name]
             if isinstance(known, dict) and known.get("obeys") == self.decision["owner"] and age_s < self._lease_s / 2:
                 continue
+            if self.overdue(name):
+                continue  # it would be silent once more, while nobody has the address
             try:
                 await self.ask(name, {"op": "prepare"})
             except ActuatorError as error:

@@ -9,8 +9,9 @@
 * *Announced* when taken, after 1, 2, 5 and 10 s, then each minute, and anew after a conflict or when the interface was down: the first of them
   may be lost, and what was lost once is lost again after a split heals (H45).
 * *Watched*: the kernel says when somebody removes it; it is put back. Another holder is answered by announcing; one that claims it
-  again within 10 s meets the rule of RFC 5227 section 2.4, decided by MAC so that exactly one of two of us gives way. Both are told
-  (`told`) and counted (`tally`).
+  again within 10 s meets the rule of RFC 5227 section 2.4, decided by MAC so that exactly one of two of us gives way. One that has only just
+  taken it does so at once: on a busy host two may have asked side by side, each too late to hear the other. Both are told (`told`) and
+  counted (`tally`).
 
 `until` bounds all that from outside: an agent is lent the address up to then, and not a moment longer.
 """
@@ -45,6 +46,8 @@ ANNOUNCE_S = (0.0, 1.0, 2.0, 5.0, 10.0)
 REFRESH_S = 60.0
 RETRY_S = 0.5
 DEFEND_S = 10.0
+YOUNG_S = 1.0
+"""How long after it was taken the first claim of somebody else is enough."""
 ANSWER_S = 1.0
 """Between two announcements that answer a conflict."""
 log = structlog.get_logger()
@@ -79,6 +82,7 @@ class Holder:
         self._life_s = 0
         self._known_link: Link | None = None
         self._claims: dict[bytes, Claim] = {}
+        self._gained_at, self._gone = -math.inf, frozenset[bytes]()
         self._asking = asyncio.Lock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -221,8 +225,8 @@ class Holder:
         self._armed_at = -math.inf
         if not self._arm(wire):
             raise ActuatorError("lease", f"less than a second is left of the lease of {self.at.ip}")
-        self._up = True
-        self._series_at = self._clock.now()
+        self._up, self._gone = True, gone
+        self._series_at = self._gained_at = self._clock.now()
         self._announce(self._series_at)
 
     async def _rival(self, wire: Wire, gone: frozenset[bytes]) -> Claim | None:
@@ -323,11 +327,12 @@ class Holder:
     def _contested(self, claim: Claim, ours: bytes) -> None:
         now = self._clock.now()
         again, self._conflict_at = now - self._conflict_at < DEFEND_S, now
-        if now - self._answered_at < ANSWER_S:
+        young = now - self._gained_at < YOUNG_S and claim.mac not in self._gone  # a late word of the one that has let go is none
+        if now - self._answered_at < ANSWER_S and not (young and ours > claim.mac):
             return
         log.error("another host claims the address", address=str(self.at), interface=self.interface, mac=claim.who)
         self._tell("address-duplicated", f"{self.at.ip} is claimed by {claim.who} too, seen on {self.interface}")
-        if again and ours > claim.mac:
+        if (again or young) and ours > claim.mac:
             self._up = False
             self.trouble = f"{self.at.ip} is claimed by {claim.who} too: given up here"
             with contextlib.suppress(OSError):

@@ -136,10 +136,11 @@ async def test_of_two_controllers_one_is_obeyed_and_the_other_refused_by_name(on
 
 
 async def test_two_controllers_that_begin_at_once_never_have_it_on_two_hosts(on: Stage) -> None:
-    """H43: the same epoch, different opinions, again and again."""
+    """H43: the same epoch, different opinions, again and again. The first agent that both ask decides between them."""
     on.a.controllers = on.b.controllers = ["controller", "second"]
     await on.start()
-    first, second = on.controller(), on.controller(files=on.authority.files("second"), state="second.db")
+    first, second = on.controller(lease_s=20.0), on.controller(lease_s=20.0, files=on.authority.files("second"), state="second.db")
+    await asyncio.gather(first.read(), second.read())
 
     async def insist(vip: Any, member: str) -> None:
         for epoch in range(1, 12):

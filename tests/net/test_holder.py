@@ -200,6 +200,24 @@ async def test_two_that_both_hold_it_after_a_split_healed_become_one(net: Networ
         assert winner.has(plain(address)) and not loser.has(plain(address))
 
 
+@BOTH
+async def test_of_two_that_have_just_taken_it_one_gives_way_at_once(net: Network, address: str) -> None:
+    """H46: both asked, and neither could hear the other; the first announcement that gets through settles it, by MAC."""
+    a, b = net.host("a"), net.host("b")
+    b.cut()
+    async with holder(a, address) as one, holder(b, address) as two:
+        await asyncio.gather(take(a, one), take(b, two))
+        b.join()
+        one._gained_at = two._gained_at = SystemClock().now()  # as if the cut had lasted for a moment only
+        one._series_at = one._next_at = 0.0
+        one._wake.set()
+        await until(lambda: [a.has(plain(address)), b.has(plain(address))].count(True) == 1, "both hold it")
+        winner, loser = (one, two) if a.mac < b.mac else (two, one)
+        assert winner.up
+        assert "given up here" in loser.trouble or "is held by" in loser.trouble
+        assert loser.tally["address-duplicated"] == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 async def test_a_holder_that_does_nothing_any_more_loses_it_by_itself(net: Network, number: signal.Signals) -> None:
     """H47: the kernel keeps the address for a lease and no longer; one that goes on later finds the new holder and stays away."""
