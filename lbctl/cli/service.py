@@ -52,7 +52,6 @@ def sheet(shown: Shown, now: float, recent: Mapping[str, Any] | None = None, lat
         yield ""
     yield from _gate(shown)
     yield from _actuators(shown, now)
-    yield from _resolvers(shown)
     yield from _hosts(shown)
     yield from _resolvers(shown)
 
