@@ -36,6 +36,11 @@ class _Work:
     objects: Objects
     remarks: list[Leftover] = field(default_factory=list)
     services: dict[str, Any] = field(default_factory=dict)
+    taken: set[int] = field(default_factory=set)
+    """Lines of the objects that a service was made of."""
+
+    def take(self, *statements: Statement) -> None:
+        self.taken.update(statement.line for statement in statements)
 
     def remark(self, statement: Statement, why: str, text: str = "") -> None:
         self.remarks.append(remark(statement, why, text))
@@ -57,7 +62,22 @@ def convert(objects: Objects) -> Conversion:
         if _own(objects) == NOWHERE:
             work.remark(objects.wide_ips[0].statement, "no listener or address of the BIG-IP is in this file: set `authoritative.listen` and `ns`")
     values["services"] = work.services
+    _not_taken(work)
     return Conversion(values, sorted([*work.remarks, *unread(objects.statements)]))
+
+
+def _not_taken(work: _Work) -> None:
+    """What was read and understood and still is in no service: it must not look as if it were."""
+    said = {one.line for one in work.remarks} | work.taken
+    objects = work.objects
+    for kind, statements in (
+        ("no service that was imported uses this pool", [pool.statement for pool in objects.pools.values()]),
+        ("no service that was imported uses this monitor", [monitor.statement for monitor in objects.monitors.values()]),
+        ("is in no pool that was imported", [server.statement for servers in objects.servers.values() for server in servers.values()]),
+    ):
+        for statement in statements:
+            if statement.line not in said:
+                work.remark(statement, kind)
 
 
 def _own(objects: Objects) -> str:
@@ -99,6 +119,7 @@ def _service(work: _Work, wide_ip: WideIp, zones: dict[str, Any]) -> None:
         work.remark(wide_ip.statement, "has no member that could serve")
         return
     monitor = _monitor(work, pools, servers)
+    work.take(*(pool.statement for pool in pools), *(server.statement for server in servers))
     service: dict[str, Any] = {"kind": kind, "automation": "observe", **_monitoring(work, monitor, servers), "members": []}
     second = _second_family(work, wide_ip)
     for number, server in enumerate(servers):
@@ -107,6 +128,9 @@ def _service(work: _Work, wide_ip: WideIp, zones: dict[str, Any]) -> None:
     for server_name, extra in second.items():
         work.remark(extra.statement, f"an IPv6 member of {wide_ip.name} without an IPv4 one: add {extra.address} of {server_name} by hand")
     ttl = next((pool.ttl for pool in pools if pool.ttl), 30)
+    for name in wide_ip.aliases:
+        if set(name) & set("*?"):
+            work.remark(wide_ip.statement, "an alias that is a pattern for many names: write a service for each name", f"aliases {name}")
     published = [dns_name(name) for name in (wide_ip.name, *wide_ip.aliases) if _is_name(name) and not set(name) & set("*?")]
     service["actuators"] = [{"authoritative": {"name": name, "ttl": ttl}} for name in dict.fromkeys(published)]
     for name in published:
@@ -154,6 +178,7 @@ def _monitor(work: _Work, pools: list[F5Pool], servers: list[VirtualServer]) -> 
     monitors = [monitor for name in names if (monitor := work.objects.monitors.get(name))]
     rank = {"https": 1, "http": 1, "tcp": 2, "tcp-half-open": 2}
     monitors.sort(key=lambda monitor: 0 if CORE_TEXT in monitor.recv else rank.get(monitor.kind, 3))
+    work.take(*(monitor.statement for monitor in monitors))
     for other in monitors[1:]:
         if CORE_TEXT not in other.recv:
             work.remark(other.statement, "a service has one monitor, the one that says most is imported")
@@ -220,7 +245,9 @@ def _second_family(work: _Work, wide_ip: WideIp) -> dict[str, VirtualServer]:
     if wide_ip.family != "a" or twin is None or not twin.enabled:
         return {}
     pools = [pool for name in twin.pools if (pool := work.objects.pools.get(("aaaa", name)))]
-    return {server.server: server for server in _servers(work, pools)}
+    found = {server.server: server for server in _servers(work, pools)}
+    work.take(*(pool.statement for pool in pools), *(server.statement for server in found.values()))
+    return found
 
 
 def _meaning(work: _Work, kind: str, pools: list[F5Pool], monitor: F5Monitor | None) -> None:

@@ -83,7 +83,7 @@ class WideIp:
 
 @dataclass(slots=True)
 class Objects:
-    """Everything of one file, by name without its partition."""
+    """Everything of one file, by name; pools and monitors by their partition too."""
 
     statements: list[Statement]
     monitors: dict[str, F5Monitor] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def read(statements: list[Statement]) -> Objects:
             continue
         match words[1]:
             case "monitor" if len(words) > 3:
-                found.monitors[plain(words[3])] = _monitor(statement)
+                found.monitors[path(words[3])] = _monitor(statement)
             case "server":
                 _server(statement, found)
             case "pool":
@@ -129,13 +129,18 @@ def plain(name: str) -> str:
     return name.rsplit("/", 1)[-1]
 
 
+def path(name: str) -> str:
+    """Of a pool or a monitor, as it is referred to: tenants may use the same name, each in a partition of its own. /Common need not be said."""
+    return name.removeprefix("/Common/")
+
+
 def _monitor(statement: Statement) -> F5Monitor:
     statement.used = True
     send = statement.value("send")
     request, host = REQUEST.search(send), HOST.search(send)
     statement.find("defaults-from")
     return F5Monitor(
-        plain(statement.words[3]), statement.words[2], statement.value("recv"), request[1] if request else "/", host[1] if host else "",
+        path(statement.words[3]), statement.words[2], statement.value("recv"), request[1] if request else "/", host[1] if host else "",
         _number(statement.value("interval"), 30), _number(statement.value("timeout"), 120), _number(statement.value("probe-timeout"), 5), statement,
     )
 
@@ -193,7 +198,7 @@ def names(statement: Statement | None) -> tuple[str, ...]:
     words = [*statement.words[1:], *(word for inner in statement.block or () for word in inner.words)]
     for inner in statement.block or ():
         inner.used = True
-    return tuple(plain(word) for word in words if word.startswith("/") or not (word in ("min", "of", "and", "none", "default") or word.isdigit()))
+    return tuple(path(word) for word in words if word.startswith("/") or not (word in ("min", "of", "and", "none", "default") or word.isdigit()))
 
 
 def _pool(statement: Statement) -> F5Pool:
@@ -204,7 +209,7 @@ def _pool(statement: Statement) -> F5Pool:
     members = [_pool_member(one, number) for number, one in enumerate(entries(block))]
     ttl = statement.value("ttl")
     return F5Pool(
-        name, family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdigit() else None,
+        path(name), family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdigit() else None,
         statement.value("manual-resume") == "enabled", names(statement.find("monitor")),
         tuple(sorted(members, key=lambda member: member.order)), statement,
     )
@@ -212,7 +217,7 @@ def _pool(statement: Statement) -> F5Pool:
 
 def _typed(statement: Statement) -> tuple[str, str]:
     words = statement.words
-    return (words[2], plain(words[3])) if len(words) > 3 else ("a", plain(words[2]))
+    return (words[2], words[3]) if len(words) > 3 else ("a", words[2])
 
 
 def _pool_member(statement: Statement, number: int) -> PoolMember:
@@ -232,7 +237,7 @@ def _wide_ip(statement: Statement) -> WideIp:
     ordered = []
     for number, one in enumerate(entries(block)):
         one.used = True
-        ordered.append((_number(one.value("order"), number), plain(one.words[0])))
+        ordered.append((_number(one.value("order"), number), path(one.words[0])))
     aliases = statement.find("aliases")
     found = tuple(word for inner in entries(aliases) for word in inner.words)
     for inner in entries(aliases):
@@ -240,5 +245,6 @@ def _wide_ip(statement: Statement) -> WideIp:
     disabled = statement.find("disabled")
     statement.find("enabled")
     return WideIp(
-        name, family, statement.value("pool-lb-mode", "round-robin"), tuple(pool for _, pool in sorted(ordered)), found, disabled is None, statement,
+        plain(name), family, statement.value("pool-lb-mode", "round-robin"), tuple(pool for _, pool in sorted(ordered)), found, disabled is None,
+        statement,
     )

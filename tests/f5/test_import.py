@@ -235,3 +235,29 @@ def test_what_a_damaged_file_still_gives_passes_check(tmp_path_factory: pytest.T
     file = tmp_path_factory.getbasetemp() / f"damaged-{seed}.yaml"
     file.write_text(imported.text)
     assert [str(problem) for problem in checked(file, {}).problems] == []
+
+
+TENANTS = HERE / "bigip_gtm_tenants.conf"
+
+
+def test_tenants_may_use_the_same_name_each_in_a_partition_of_its_own(tmp_path: Path) -> None:
+    """Nobody is given the members of somebody else's pool."""
+    services = configured(tmp_path, import_file(TENANTS)).services
+    assert services["core"].settings.member("core-b").address == {"": ("198.51.100.10", "2001:db8::10")}
+    assert services["core"].settings.monitor.name == "core"
+    assert [member.address for member in services["shop"].settings.members] == [{"": ("198.51.100.20",)}]
+    assert services["shop"].monitor.kind == "tcp"
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("gtm monitor tcp-half-open /Common/half", "no service that was imported uses this monitor"),
+    ("gtm pool cname /Common/elsewhere", "no service that was imported uses this pool"),
+    ("core-a:tomcat", "is in no pool that was imported"),
+    ("aliases *.mdm.example.com", "a pattern for many names"),
+    ("recv-disable", "no third state"), ("user-defined KEY", ""), ("depends-on", "see `follows`"), ("pools-cname", ""),
+    ("gtm rule /MobileIron/sticky", "an iRule is a program"), ("gtm topology ldns: subnet", "client's place"), ("location", "a remark for people"),
+    ("gtm link", "does not weigh links"), ("ltm virtual", "not a part of GTM"), ("gtm monitor external", "no service"),
+])
+def test_what_was_read_and_is_in_no_service_is_said(text: str, why: str) -> None:
+    """Odd quoting, braces in comments of an iRule, names with colons, partitions: what is not taken is told."""
+    assert [one for one in import_file(TENANTS).leftovers if one.text.startswith(text) and why in one.why]
