@@ -11,12 +11,14 @@ from typing import Any
 class Code(IntEnum):
     """How a command ended; the exit codes of the contract (section 2)."""
 
+    # What scripts test for: a number never gets a second meaning.
     DONE = 0
     ERROR = 1
     USAGE = 2
     REFUSED = 3
     CONFLICT = 4
     NO_QUORUM = 5
+    # Decided and saved, not yet seen from outside everywhere; not an error, but not done.
     ACCEPTED = 6
     CONFIG_INVALID = 7
     NOT_ALLOWED = 8
@@ -34,6 +36,7 @@ class Shown:
     members: tuple[str, ...] = ()
     nothing: bool = False
     unread: bool = False
+    # None where a place has no room for one: then only what it shows can be compared.
     epoch: int | None = None
     detail: str = ""
 
@@ -48,6 +51,7 @@ class Command:
     service: str
     by: str
     reason: str = ""
+    # None says "whatever it is now": for people at a terminal who look and type; programs name what they saw.
     revision: int | None = None
     key: str = ""
 
@@ -58,6 +62,7 @@ class Failover(Command):
 
     to: str
     force: bool = False
+    # By name, never "all": whoever overrides must know what, and the journal keeps it (H35).
     accept: frozenset[str] = frozenset()
 
 
@@ -65,11 +70,13 @@ class Failover(Command):
 class Switchover(Command):
     """Planned, between healthy members. `to` None: the next in order."""
 
+    # No `force` beside it: a planned move that needs one is a failover and should say so (SEMANTICS 3).
     to: str | None = None
     drive: bool = False
     drain: bool = False
 
 
+# No target: the way back leads to the primary; anywhere else is a failover or a switchover.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
     """The guide's Manual Resume (G-LB4): traffic back to the primary."""
@@ -90,6 +97,7 @@ class SwapRoles(Command):
 class MaintenanceOn(Command):
     """Nothing automatic until `until` (steady seconds); `since` None: now."""
 
+    # No default: a maintenance without an end is one that is forgotten (H32).
     until: float
     since: float | None = None
 
@@ -136,6 +144,7 @@ class Ack(Command):
 class Approve(Command):
     """A human's yes to one proposed move; re-checked at execution (H10). The controller fills in `shown` where it is the second yes to an `adopt`."""
 
+    # No `accept` beside it: a yes waives what any operator's move waives, and every other row is judged again (H10).
     approval: str
     shown: tuple[Shown, ...] = ()
 
@@ -157,6 +166,7 @@ class UpgradeStep(Command):
     """One of the nine steps is done, on this evidence; `last` closes the run. `notes` are facts that later steps compare with."""
 
     step: str
+    # Wanted even where it is a person's word: a run that is read next year must say what each step rested on.
     evidence: str
     last: bool = False
     notes: Mapping[str, str] = field(default_factory=dict)

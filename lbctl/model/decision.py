@@ -21,6 +21,7 @@ class RuleResult:
     rule: str
     holds: bool
     evidence: str
+    # Never only "no": at night the next thing wanted is what would make it a yes.
     opens: str = ""
 
 
@@ -32,6 +33,7 @@ class Note:
     text: str
     member: str = ""
     by: str = ""
+    # Silent unless said: who is woken for everything wakes up for nothing.
     page: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
@@ -43,6 +45,7 @@ class Decision:
     state: State
     reason: str
     looks: tuple[tuple[str, str], ...] = ()
+    # Timers are data: what ends by time is an instant in the state, and no timer is lost with a process.
     wake_at: float | None = None
     notes: tuple[Note, ...] = ()
     reply: Reply | None = None
@@ -61,6 +64,7 @@ class Desired:
     epoch: int
     members: tuple[str, ...]
     addresses: Mapping[str, tuple[str, ...]]
+    # Only known while a move is open; a write that expects the wrong old value would never be taken (H41).
     previous: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ttl_cap_s: float | None = None
     low_ttl_s: float | None = None

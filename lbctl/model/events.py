@@ -14,6 +14,7 @@ from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 
 
+# Without a time of its own: `now` comes with every event, so that there is one clock and not two.
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; `Decision.wake_at` asked for it."""
@@ -74,6 +75,7 @@ class SyncSeen:
 
     member: str
     source: str
+    # Both are kept: a sync that started before the last write proves nothing, however late it ended (SEMANTICS 3).
     started: float
     completed: float
 
@@ -115,6 +117,7 @@ class SaveFailed:
 class ClockStepped:
     """The wall clock moved against steady time by so many seconds (H30). Nothing follows from it; it is written down."""
 
+    # Told and never used: all timers run on steady time (H30).
     seconds: float
 
 
@@ -158,11 +161,14 @@ class Around:
     `followed_site`: where the service that this one `follows` is active now (G-FS).
     """
 
+    # Alone with its members by default: then only their own replies can tell a dead path from dead members (SEMANTICS 4).
     proofs: int = 0
     watched: int = 0
     mass: str = "open"
     mass_at: float = 0.0
     sites_cut: frozenset[str] = frozenset()
+    # Of the others: our own is added where they are counted, so that one observer alone needs none.
     votes: int = 0
+    # "" where it is not known: a restart of the other service must not send this one anywhere.
     followed_site: str = ""
     site_answered: float | None = None

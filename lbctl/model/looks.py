@@ -13,7 +13,9 @@ class Verdict(StrEnum):
     OK = "ok"
     STANDBY = "standby"
     PRIMARY = "primary"
+    # Anything that is not exactly the guide's message (G-LB1): there is no "nearly OK".
     FAILED = "failed"
+    # A reply that cannot be read: neither good nor bad for the active, bad for a candidate (SEMANTICS 1, H14).
     UNKNOWN = "unknown"
 
 
@@ -26,6 +28,7 @@ class Reason(StrEnum):
     REDIRECT = "redirect"
     TOO_LARGE = "too-large"
     TIMEOUT = "timeout"
+    # A refusal is an answer: it proves the path, and so speaks against being blind.
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     RESET = "reset"
@@ -68,6 +71,7 @@ class ProbeResult:
     page: str
     verdict: Verdict
     reason: Reason
+    # Most rules go by the start: an end may be late because we were, a start says when somebody asked.
     started: float
     ended: float
     detail: str = ""
@@ -76,6 +80,7 @@ class ProbeResult:
     skew_s: float | None = None
     not_after: float | None = None
     suspicious: str = ""
+    # A text and no flag: what counts for nothing must be able to say why.
     void: str = ""
     key: str = ""
     ways: tuple[tuple[str, ProbeResult], ...] = ()
@@ -83,4 +88,5 @@ class ProbeResult:
     @property
     def good(self) -> bool:
         """The page says that the member is up, in whatever mode."""
+        # Good is "up", not "may take over": which mode is wanted is the rule's question, not the look's.
         return self.verdict in (Verdict.OK, Verdict.STANDBY, Verdict.PRIMARY)

@@ -26,6 +26,7 @@ class ProbeSettings:
     """
 
     profile: str = "careful"
+    # A pair that takes minutes to promote and never comes back by itself must not move for a blip (SEMANTICS 2).
     interval_s: float = 5.0
     fast_interval_s: float = 1.0
     timeout_s: float = 3.0
@@ -33,6 +34,7 @@ class ProbeSettings:
     rise: int = 2
     leak: int = 10
     min_outage_s: float = 20.0
+    # A kept connection may go on to a process that takes no new ones any more (H19).
     connection: str = "fresh"
     families: str = "one"
 
@@ -42,6 +44,7 @@ class Freshness:
     """How old the candidate's copy may be (H1)."""
 
     max_staleness_s: float
+    # Where the source cannot tell, staying on a dead active is the greater harm, unless somebody has said otherwise.
     unknown_blocks: bool = False
 
 
@@ -52,6 +55,7 @@ class Heartbeat:
     interval_s: float
     failures: int
     recheck_s: float
+    # The worse of the two for the race: a Core whose setting nobody told us may well promote itself (G-HB).
     promotes: bool = True
 
     @property
@@ -78,10 +82,12 @@ class MemberSettings:
     role: Role
     address: Mapping[str, tuple[str, ...]]
     probe: ProbeSettings = ProbeSettings()
+    # Not said is no obstacle: with two members there is nobody else to sync from.
     syncs_from: str | None = None
     manual_approval: bool = False
     site: str | None = None
     freshness: Freshness | None = None
+    # Only whether there is a hand: how it reaches the Core, and with which key, is none of the policy's business.
     driven: bool = False
     heartbeat: Heartbeat | None = None
     place: str = ""
@@ -109,16 +115,21 @@ class ServiceSettings:
     kind: str = "failover"
     monitor: MonitorSettings = MonitorSettings()
     observe: bool = False
+    # In the middle: `hold` leaves traffic on a dead active for as long as nobody types, `adopt` believes without a person.
     on_self_promoted: str = "ask"
     promote: str = "wait"
     site_cut: str = "ask"
     follows: str | None = None
     minimum_share: float = 0.5
+    # Long enough for a person to be called and to look; one automatic move within it at most (H6).
     lockout_s: float = 1800.0
+    # A Core takes minutes to become Primary: earlier, every failover would page a second time for nothing (H11).
     promote_timeout_s: float = 900.0
     seen_window_s: float = 600.0
+    # A working day: whoever needs longer extends it, and so is known to be still there (H32).
     maintenance_max_s: float = 28800.0
     approval_expires_s: float = 1800.0
+    # Rounds and not seconds: every page of every member has been seen anew as often, however slow the schedule (H33).
     rearm_rounds: int = 3
     second_person: frozenset[str] = frozenset()
     quorum: int = 1
@@ -139,6 +150,7 @@ class ServiceSettings:
     @property
     def primary(self) -> str:
         """The primary by the file; the saved roles win until the file's change."""
+        # A pool names no primary; its first member stands for the order.
         return next((m.name for m in self.members if m.role is Role.PRIMARY), self.members[0].name)
 
 
@@ -147,8 +159,10 @@ class MassMove:
     """More than `share` of all services wanting to move at once is one event, not many (H53)."""
 
     share: float = 0.25
+    # Beside the share: of three services one is a third, and no wave.
     at_least: int = 4
     window_s: float = 10.0
+    # Hundreds of moves at once are a data centre or a mistake, and only people can tell which (H53).
     then: str = "hold"
 
 

@@ -20,6 +20,7 @@ class Maintenance:
     by: str
     reason: str
     since: float
+    # Steady seconds like everything here: a wall clock that is set back must not prolong it (H30).
     until: float
 
 
@@ -38,6 +39,7 @@ class Incident:
 
     id: str
     began: float
+    # All of them: `adopt` must not return to who lost the traffic in the same incident.
     actives: tuple[str, ...]
 
 
@@ -54,6 +56,7 @@ class Approval:
     asked: float
     expires: float
     incident: str
+    # For people to read: at the yes, the rows of an operator's move are judged again, whatever was asked (H10).
     rules: tuple[str, ...]
     reason: str
     first_yes: str = ""
@@ -66,6 +69,7 @@ class Restore:
     """What a move had set, so that its cancellation can put it back."""
 
     active: str
+    # Both sets whole: what a move added cannot be told from what was there before it.
     latched: frozenset[str]
     needs_resync: frozenset[str]
     lockout_until: float | None
@@ -85,6 +89,7 @@ class Move:
     at: float
     by: str
     reason: str
+    # Kept with the move until it is seen from outside: a restart may find that nobody ever saw it (SEMANTICS 6).
     restore: Restore
     ttl_s: float = 0.0
 
@@ -131,6 +136,7 @@ class Run:
     began: float
     source: str = ""
     target: str = ""
+    # Says that a hand may be on a Core right now: a second one must not begin.
     doing: str = ""
     failed: str = ""
     undoing: bool = False
@@ -148,15 +154,21 @@ class Saved:
 
     service: str
     epoch: int = 0
+    # Of all this the one thing that clients feel: lost, it is read from what is published and never guessed (H25).
     active: str | None = None
     primary: str = ""
+    # Beside `primary`: only so can a changed file be told from roles that were swapped by command (H38).
     file_primary: str = ""
     syncs_from: Mapping[str, str | None] = field(default_factory=dict)
+    # Saved, because no restart, reload or upgrade may give traffic back by itself (G-LB4).
     latched: frozenset[str] = frozenset()
+    # Apart from the latch: it is about data, and no unlatching makes them right.
     needs_resync: frozenset[str] = frozenset()
     moved_at: float | None = None
+    # Saved, or a restart would give a flapping pair one more move (H6).
     lockout_until: float | None = None
     maintenance: Maintenance | None = None
+    # Saved, or a restart in the middle would arm a pair that nobody has seen clean (H33).
     rearming: bool = False
     hold: Hold | None = None
     mass: str = ""
@@ -168,6 +180,7 @@ class Saved:
     farewell: Farewell | None = None
     answering: tuple[str, ...] = ()
     withheld: frozenset[str] = frozenset()
+    # Saved, or a restart would undo what a person moved.
     unfollowed: str = ""
     counter: int = 0
 
@@ -182,15 +195,18 @@ class PageSight:
     where the member is looked at over several (H5, H22).
     """
 
+    # Unknown is not down: nothing may follow from looks that were never made (H29).
     health: Health = Health.UNKNOWN
     good_run: int = 0
     bad_run: int = 0
+    # Slow flapping gathers here; `bad_run` alone never would (H6).
     leak: int = 0
     first_bad: float | None = None
     last_bad: float | None = None
     down_at: float | None = None
     last: ProbeResult | None = None
     since: float | None = None
+    # Beside `last`, not in it: a void look must not take the place of the real one before it.
     voided: str = ""
     ways: tuple[tuple[str, PageSight], ...] = ()
 
@@ -211,8 +227,10 @@ class MemberSight:
 
     pages: Mapping[str, PageSight] = field(default_factory=dict)
     returned_at: float | None = None
+    # An instant and no flag: `adopt` trusts only what was seen lately (H7).
     standby_seen: float | None = None
     primary_since: float | None = None
+    # An instant too: a sync from before it is void even if a source tells of it later (H9).
     strayed: float | None = None
     unserving_since: float | None = None
     sync_from: str = ""
@@ -226,6 +244,7 @@ class ActuatorSight:
     """The ledger of one actuator: what it took and what was read back. `since`: since when it is behind."""
 
     applied: int = 0
+    # Applied is the server's word, verified is what it answers; only this one ends a move (H40).
     verified: int = 0
     error: str = ""
     error_reason: str = ""
@@ -257,17 +276,22 @@ class State:
     uninitialised: str = ""
     adopting: str = ""
     shown: Mapping[str, str] = field(default_factory=dict)
+    # Of this life: after a restart the pages must say it again before the status page may judge.
     promoted: bool = False
     up_since: float | None = None
     never_promoted: bool = False
     rounds: int = 0
     looked: frozenset[str] = frozenset()
+    # A border in time and no flag: looks that are under way now end on the wrong side of it.
     judged_from: float = 0.0
     blind_since: float | None = None
+    # By outage and not by time: a second fall wants a second look.
     asked: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    # Of this life too: after a restart what still holds is told once more, and somebody may need it.
     noted: frozenset[str] = frozenset()
     reason: str = ""
+    # Of this life: nobody may find out after a crash that a half-done run went on by itself.
     driving: str = ""
     drained: Mapping[str, float] = field(default_factory=dict)
     wake_at: float | None = None
