@@ -113,7 +113,9 @@ def _when(event: Event) -> tuple[str, str]:
 
 def _text(event: Event) -> str:
     kind = event["kind"]
-    colour = QUIET if kind.endswith("-over") else _COLOURS.get(kind, ATTENTION if event["data"].get("page") else "")
+    # of a look, `page` is the name of the page; of everything else, whether it wakes somebody
+    paged = event["data"].get("page") is True
+    colour = QUIET if kind.endswith("-over") and kind != "failed-over" else _COLOURS.get(kind, ATTENTION if paged else "")
     text = paint(clean(event["text"]), colour)
     return text + (paint(f"  by {clean(event['by'])}", QUIET) if event["by"] and event["by"] != "lbctl" else "")
 

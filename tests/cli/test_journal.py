@@ -19,6 +19,7 @@ from lbctl.cli.options import Globals
 from lbctl.model.decision import Step
 from tests.api.fake import AT
 from tests.cli.conftest import Terminal
+from tests.cli.inpty import inpty
 
 
 def write(terminal: Terminal, kind: str, text: str, after: float = 0.0, epoch: int = 8, by: str = "", **data: Any) -> None:
@@ -63,6 +64,17 @@ def test_history_goes_back_past_what_is_only_evidence(terminal: Terminal) -> Non
 def test_history_of_nothing_says_so(terminal: Terminal) -> None:
     assert terminal.type("history").stdout == "nothing has been decided yet\n"
     assert terminal.type("history", "sentri").exit_code == 2
+
+
+def test_only_what_wakes_somebody_is_coloured(terminal: Terminal) -> None:
+    """Of a look, `page` is the name of the page."""
+    write(terminal, "look", "core-a status: ok", page="status")
+    write(terminal, "failed-over", "core is failed-over")
+    write(terminal, "OldPrimaryReturned", "core-a is back", page=True)
+    with inpty("--api", f"unix:{terminal.socket}", "events", columns=120) as it:
+        assert it.rest() == 0
+    assert "look                core-a status: ok" in it.seen and "failed-over         core is failed-over" in it.seen
+    assert "\x1b[33mcore-a is back" in it.seen
 
 
 def test_events_are_every_line(terminal: Terminal) -> None:

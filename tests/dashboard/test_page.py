@@ -260,6 +260,17 @@ async def test_the_evidence_of_a_move_is_each_row_as_it_stood_then(browser: Brow
         await expect(seen.locator(".facts")).to_have_text("apply21 ms")
 
 
+async def test_what_clients_resolvers_tell_stands_in_the_ledger(browser: Browser, api: Stage) -> None:
+    """H49: the servers show it, and clients ask caches."""
+    one = {"resolver": "192.0.2.53:53", "epoch": 8, "seconds": 4.26, "late": False, "shows": ["198.51.100.10"], "error": None}
+    late = {**one, "resolver": "192.0.2.54:53", "seconds": None, "late": True, "shows": ["192.0.2.10"]}
+    unasked = {**one, "resolver": "192.0.2.55:53", "epoch": None, "seconds": None}
+    api.put("failed-over", actuators=[{**shown.failed_over()["actuators"][0], "resolvers": [one, late, unasked]}])
+    async with tab(browser, api.url) as page:
+        told = ["resolver 192.0.2.53:53 tells it, 4.3 s after the decision", "resolver 192.0.2.54:53 late, tells 192.0.2.10"]
+        await expect(page.locator(".caches li")).to_have_text(told)
+
+
 async def test_a_large_pool_is_a_table_with_the_failing_first(browser: Browser, api: Stage) -> None:
     pool = shown.pool()
     rows = [{**pool["members"][0], "name": f"sentry-{number:03}"} for number in range(300)]

@@ -136,9 +136,18 @@ function rule(row, sign, word) {
 // What was published at the start is news only while it decides something; afterwards the epochs tell who is shown.
 function said(shown, item) {
   if (shown.uninitialised) return item.shows ? h("span", { class: "dim" }, ` showed ${item.shows} at the start`) : "";
-  const late = (item.resolvers || []).filter((one) => one.late);
-  return [item.in_sync ? h("span", { class: "dim" }, ` shows ${shown.kind === "pool" ? `${shown.answering.length} members` : shown.active}`) : "",
-    late.length ? h("span", { class: "warn" }, ` · ${late.length} of ${item.resolvers.length} resolvers still tell the old answer`) : ""];
+  return [item.in_sync ? h("span", { class: "dim" }, ` shows ${shown.kind === "pool" ? `${shown.answering.length} members` : shown.active}`) : "", caches(item)];
+}
+
+// What clients' resolvers told after the last move: the ledger knows the servers, clients ask these.
+function caches(item) {
+  const asked = (item.resolvers || []).filter((one) => one.epoch !== null && one.epoch !== undefined);
+  if (!asked.length) return "";
+  return h("ul", { class: "caches" }, asked.map((one) => {
+    const told = one.seconds !== null, [sign, text] = told ? ["ok", `tells it, ${Number(one.seconds.toPrecision(2))} s after the decision`]
+      : [one.late ? "warn" : "wait", `${one.late ? "late, tells" : "not yet, tells"} ${one.error || (one.shows || []).join(", ") || "nothing yet"}`];
+    return h("li", { "data-key": one.resolver }, icon(sign, sign === "wait" ? "info" : sign), h("span", { class: "dim" }, `resolver ${one.resolver} ${text}`));
+  }));
 }
 
 function ledger(shown) {

@@ -243,7 +243,8 @@ const ON_KEY = {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || at("dialog").open) return;
-  const typing = event.target.matches("input, select, textarea");
+  // the field of a form that has just been closed keeps the focus for a moment: a key then is meant for the page
+  const typing = event.target.matches("input, select, textarea") && !event.target.closest("dialog:not([open])");
   if (event.key === "Escape") {
     if (typing) event.target.blur();
     else if (!wide()) location.hash = "#/";

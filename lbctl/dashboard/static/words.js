@@ -34,15 +34,15 @@ const QUIET = new Set(["look", "way-look", "synced", "sync-unknown", "applied", 
 
 // [tone, group] of a journal line; groups are what the timeline filters by.
 export function line(step) {
-  const data = step.data || {};
+  const data = step.data || {}, paged = data.page === true; // of a look, `page` is the page's name
   if (step.kind === "command") return [data.code === 0 || data.code === 6 ? "info" : "warn", "people"];
-  if (MOVES.has(step.kind)) return [data.page ? "bad" : "info", "moves"];
+  if (MOVES.has(step.kind)) return [paged ? "bad" : "info", "moves"];
   if (step.kind === "look" || step.kind === "way-look") return [["failed", "unknown"].includes(data.verdict) ? "bad" : "ok", "looks"];
   if (QUIET.has(step.kind)) return ["idle", "looks"];
   if (step.kind.endsWith("-over") && !(step.kind in STATES)) return ["ok", "alerts"];
-  if (/^[A-Z]/.test(step.kind)) return [data.page ? "bad" : "warn", "alerts"];
+  if (/^[A-Z]/.test(step.kind)) return [paged ? "bad" : "warn", "alerts"];
   if (step.by && step.by !== "lbctl") return ["info", "people"];
-  return [data.page ? "bad" : step.kind in STATES ? state(step.kind)[0] : "idle", "alerts"];
+  return [paged ? "bad" : step.kind in STATES ? state(step.kind)[0] : "idle", "alerts"];
 }
 
 const COMMAND = (text) => ({ command: text });
