@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from lbctl.errors import LbctlError
 CONNECT_S = 10.0
 COMMAND_S = 60.0
 SYNC_S = 4 * 3600.0
+AHEAD_S = 60.0
+"""How far beyond its own clock a Core's instant may lie: the time of the answer, generously."""
 READ_BACKS = 5
 READ_BACK_EVERY_S = 2.0
 OUTPUT_MAX = 4000
@@ -112,7 +115,7 @@ class Hand:
         code, text = await self.say(f"show {what} json")
         try:
             told = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise HandError(f"{self.grip.host}: `show {what}` was answered with exit code {code} and no JSON") from None
         if not isinstance(told, dict):
             raise HandError(f"{self.grip.host}: `show {what}` was not answered with an object")
@@ -124,7 +127,7 @@ class Hand:
         told = await self.ask("failover status")
         try:
             return _status(told, (began + self._clock.now()) / 2)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise HandError(f"{self.grip.host}: its status lacks {error}") from None
 
     async def do(self, step: str, command: str, *, peer: str = "") -> Outcome:
@@ -159,17 +162,24 @@ def _last_line(text: str) -> str:
 
 def _status(told: Mapping[str, Any], now: float) -> CoreStatus:
     skew = float(told["clock"]) - now
+    if not math.isfinite(skew):
+        raise ValueError("a time of its own")
     return CoreStatus(
         str(told["name"]), str(told["version"]), str(told["mode"]), str(told["state"]), bool(told["ha_enabled"]), bool(told["client_connections"]),
-        bool(told["sync_running"]), skew, _ours(told["last_sync"], skew), _ours(told["copy_of"], skew), told,
+        bool(told["sync_running"]), skew, _ours(told["last_sync"], skew, now), _ours(told["copy_of"], skew, now), told,
     )
 
 
-def _ours(run: Mapping[str, Any] | None, skew: float) -> dict[str, Any] | None:
-    """A run's instants on our clock."""
+def _ours(run: Mapping[str, Any] | None, skew: float, now: float) -> dict[str, Any] | None:
+    """A run's instants on our clock. ValueError for one that is no time or lies in the future of the clock that told it: it would pass for
+    the sync that a step waits for."""
     if run is None:
         return None
-    return {key: value - skew if key in ("started", "completed", "applied") and value is not None else value for key, value in run.items()}
+    found = {key: value - skew if key in ("started", "completed", "applied") and value is not None else value for key, value in run.items()}
+    for key in ("started", "completed", "applied"):
+        if (at := found.get(key)) is not None and not at <= now + AHEAD_S:  # not `at >`: NaN is neither
+            raise ValueError(f"a time that can be: {key} is in the future, or none")
+    return found
 
 
 def _acts_as_primary(status: CoreStatus, began: float) -> str:
@@ -191,7 +201,7 @@ def _refuses_clients(status: CoreStatus, began: float) -> str:
 def _synced_since(status: CoreStatus, began: float) -> str:
     """A sync that started after the step began has ended well. One second for the grain of the two clocks."""
     last = status.last_sync
-    if last is None or last["started"] < began - 1.0:
+    if last is None or (last.get("started") or 0.0) < began - 1.0:
         return f"{status.name} has begun no sync"
     return "" if last["result"] == "Success" else f"the sync of {status.name} ended with {last['result']} {last.get('reason') or ''}".rstrip()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -81,3 +82,52 @@ class Quick(SystemClock):
 
     async def sleep(self, seconds: float) -> None:
         await super().sleep(0)
+
+
+class Told(Hand):
+    """A Core that answers with this text, whatever it is asked."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Grip("127.0.0.1", 22, "admin", Path("key"), Path("known")), Quick())
+        self.text = text
+
+    async def say(self, line: str, *, timeout_s: float = 0.0) -> tuple[int, str]:
+        return 0, self.text
+
+
+def status_with(**changes: object) -> str:
+    now = SystemClock().now()
+    told = {"name": "core-a", "version": "11.3", "mode": "Secondary", "state": "Standby", "ha_enabled": True, "client_connections": True,
+            "sync_running": False, "clock": now, "copy_of": None, "last_sync": {"started": now, "completed": now, "result": "Success"}}
+    return json.dumps({**told, **changes})
+
+
+HUGE = "9" * 400
+HOSTILE = {
+    "a clock that is no number": status_with(clock=float("nan")),
+    "an endless clock": status_with(clock=float("inf")),
+    "a clock too great": status_with().replace('"clock": ', f'"clock": {HUGE}'),
+    "a sync that is no number": status_with(last_sync={"started": float("nan"), "completed": 1.0, "result": "Success"}),
+    "a sync of the future": status_with(last_sync={"started": 1.8e12, "completed": 1.8e12, "result": "Success"}),
+    "a sync that is a text": status_with(last_sync="Success"),
+    "depth": "[" * 100_000,
+    "nothing": "",
+    "a list": "[]",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+async def test_an_answer_that_cannot_be_is_no_sync_and_no_crash(text: str) -> None:
+    """A time of the future, or none, would pass for the sync that a return waits for, and what was written meanwhile would be lost."""
+    hand = Told(text)
+    with pytest.raises(HandError):
+        await hand.status()
+    assert not (await hand.do("last-sync", "failover sync {peer}", peer="127.0.0.1")).ok
+
+
+async def test_the_same_answer_with_times_that_can_be_is_the_sync() -> None:
+    class Later(Told):
+        async def say(self, line: str, *, timeout_s: float = 0.0) -> tuple[int, str]:
+            return 0, status_with()
+
+    assert (await Later("").do("last-sync", "failover sync {peer}", peer="127.0.0.1")).ok
