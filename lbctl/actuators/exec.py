@@ -126,7 +126,7 @@ def _told(out: bytes) -> tuple[frozenset[str], int | None]:
         addresses, epoch = found["addresses"], found.get("epoch")
         if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses) or not isinstance(epoch, int | None):
             raise ValueError("`addresses` is a list of texts, `epoch` a number or nothing")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ActuatorError("malformed", f"it does not print {{\"addresses\": […], \"epoch\": N}}: {error}") from error
     return frozenset(_canonical(one) for one in addresses), epoch
 
