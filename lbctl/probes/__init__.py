@@ -25,6 +25,7 @@ class Kind:
     modes: bool
 
 
+# `site` is made by a function, because its token is read from a file first.
 PROBES: Mapping[str, Kind] = {
     "core": Kind(core.Settings, core.CoreProbe, core.CoreProbe.pages, core.CoreProbe.modes),
     "http": Kind(http.Settings, http.HttpProbe, http.HttpProbe.pages, http.HttpProbe.modes),

@@ -24,6 +24,7 @@ Cancel: TypeAlias = Callable[[], None]
 CLIENT = "client"
 """The way of a look that takes the clients' path."""
 
+# No port is usual for a bare connection: 0 makes the url say which one.
 PORTS = {"http": 80, "https": 443, "tcp": 0}
 
 
@@ -136,6 +137,7 @@ def url_parts(url: str) -> tuple[str, str, int, str]:
     parts = urlsplit(url)
     if parts.scheme not in PORTS:
         raise ValueError(f"expected http://, https:// or tcp:// at the beginning, found {shown(url)!r}")
+    # A user name or query would be taken and never sent: refused, so that nobody believes it is used.
     if not parts.hostname or parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"expected scheme://host[:port][/path] and nothing else, found {shown(url)!r}")
     port = parts.port or PORTS[parts.scheme]
@@ -163,6 +165,7 @@ def pin(text: str) -> bytes:
     """A pin of 32 bytes from its base64 or hex form, with or without `sha256//`; ValueError where it is neither."""
     plain = text.strip().removeprefix("sha256//").replace(":", "")
     try:
+        # 64 hex digits are valid base64, too: the length decides, since a digest has 44 characters there.
         digest = bytes.fromhex(plain) if len(plain) == 64 else base64.b64decode(plain, validate=True)
     except (ValueError, binascii.Error):
         digest = b""
@@ -174,6 +177,7 @@ def pin(text: str) -> bytes:
 def literal(host: str) -> bool:
     """Whether the host is an IP address, so that no name needs to be asked."""
     try:
+        # A scope (`fe80::1%eth0`) belongs to the address and is no name to be resolved.
         ipaddress.ip_address(host.split("%")[0])
     except ValueError:
         return False
@@ -182,15 +186,18 @@ def literal(host: str) -> bool:
 
 def _ascii_host(host: str) -> str:
     try:
+        # Names go into `Host` and SNI, which know ASCII alone.
         plain = host if literal(host) else host.encode("idna").decode("ascii")
     except UnicodeError as problem:
         raise ValueError(f"not a host name: {host!r}") from problem
+    # A line end in a host would be another header in the request.
     if not all("!" <= c <= "~" for c in plain):
         raise ValueError(f"not a host name: {host!r}")
     return plain
 
 
 def _clean_path(path: str) -> str:
+    # The path goes into the request line as it is: a space or a line end would make it another one.
     if not all("!" <= c <= "~" for c in path):
         raise ValueError(f"a path holds printable ASCII without spaces, found {path!r}")
     return path.rstrip("/")

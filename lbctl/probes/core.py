@@ -12,6 +12,7 @@ from lbctl.probes.engine import Engine
 from lbctl.probes.reply import Reply
 from lbctl.statuspage import HASTATUS_PATH, STATUS_PATH, Parsed, parse_hastatus, parse_status
 
+# A 503 with the right text is a failure (G-LB1), and so is a 201: the guide's page is answered with 200 or not at all.
 _OK_ONLY = frozenset({200})
 
 

@@ -26,10 +26,12 @@ def aims_of(url: str, engine: Engine, *, connect: str | None = None, tls: Tls | 
         return [(PROBES["tcp"].make(PROBES["tcp"].settings(), engine), target(url, "tcp"))]
     core = PROBES["core"].make(PROBES["core"].settings(), engine)
     for page, path in (("status", STATUS_PATH), ("hastatus", HASTATUS_PATH)):
+        # Taken off again: the kind puts its own path behind the url's, and both would be asked for.
         if whole.path.endswith(path):
             return [(core, target(url.rstrip("/").removesuffix(path), page))]
     if not whole.path:
         return [(core, target(url, page)) for page in core.pages]
+    # The url's path is the page's: nothing is to be put behind it.
     return [(HttpProbe(Settings(path=""), engine), whole)]
 
 

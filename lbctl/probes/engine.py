@@ -19,8 +19,11 @@ from lbctl.clock import Clock
 from lbctl.probes.names import Names
 from lbctl.probes.tls import Contexts
 
+# Edge-triggered and for everything: one registration for a socket's whole life, no call to change what is waited for.
 _EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+# So that the loop's timers, deadlines among them, come in between when thousands are ready at once.
 _BATCH = 512
+# struct linger {on, 0 s}: close sends RST and the port is free at once.
 _RESET_AT_CLOSE = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 
 
@@ -51,6 +54,7 @@ class Engine:
     def attach(self, sock: socket.socket, watcher: Watcher) -> None:
         """From now on `watcher` is told whatever happens to the socket."""
         number = sock.fileno()
+        # First, because it may raise: a watcher without a registered socket would wait for ever.
         self._epoll.register(number, _EVENTS)
         self._watchers[number] = watcher
 
@@ -60,6 +64,7 @@ class Engine:
 
     def drop(self, sock: socket.socket, *, abort: bool = True) -> None:
         """Closes the socket; with `abort` by RST, so that thousands of looks leave no thousands of TIME_WAIT behind."""
+        # At once, though the socket is closed later: an event of the same batch must find nobody.
         self._watchers.pop(sock.fileno(), None)
         if abort:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
@@ -70,13 +75,16 @@ class Engine:
 
     def serve(self) -> None:
         """Serves every socket that is ready now. Also asked before a deadline strikes: what came in time counts, though the loop was late."""
+        # A deadline that strikes inside a batch asks again: the outer call serves what is ready.
         if self._serving:
             return
         self._serving = True
         find = self._watchers.get
         try:
+            # What does not fit is ready still, and the loop calls again: the epoll's own descriptor is level-triggered.
             for number, events in self._epoll.poll(0, _BATCH):
                 watcher = find(number)
+                # Dropped earlier in this very batch.
                 if watcher is not None:
                     watcher.ready(events)
         finally:

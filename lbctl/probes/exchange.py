@@ -24,6 +24,7 @@ from lbctl.probes.tls import certificate_facts
 from lbctl.probes.wire import READ_BYTES, Wire, system_flaw
 from lbctl.statuspage import escaped
 
+# Far above what a whole reply may hold: bounds what never becomes one, a TLS peer that talks without end (H15).
 _WIRE_BYTES_MAX = 512 * 1024
 _READABLE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _FAILED = select.EPOLLERR | select.EPOLLHUP
@@ -56,11 +57,13 @@ class Exchange:
 
     def begin(self, kept: Wire | None = None, timeout_s: float | None = None) -> None:
         """Starts now, on a kept connection where there is one."""
+        # One deadline, armed before anything else: no step of the look can outlive it.
         self.started = self._mark = self._engine.now()
         self._deadline = self._engine.deadline(self._route.timeout_s if timeout_s is None else timeout_s, self._strike)
         if kept is None:
             self._resolve()
         else:
+            # Resolving, connecting and the handshake were proven by an earlier look; the request goes out at once.
             self._kept, self.wire = True, kept
             self._engine.hand_over(kept.sock, self)
             self._ask()
@@ -75,6 +78,7 @@ class Exchange:
     def _resolve(self) -> None:
         self._state = "resolve"
         name = self._route.name
+        # Asked anew in the background while the look goes on with what is known (H21).
         if name.places:
             self._engine.names.refresh(name)
             self._resolved(name)
@@ -82,8 +86,10 @@ class Exchange:
             self._engine.names.refresh(name, self._resolved)
 
     def _resolved(self, name: Name) -> None:
+        # The deadline may have struck while the resolver was still thinking.
         if self.finished:
             return
+        # By the family that is asked for: an IPv6 look must not be saved by an IPv4 address (H22).
         self._left = list(self._route.addresses())
         if not self._left:
             self._fail(Flaw(Reason.DNS, escaped(f"{name.host}: {name.problem or 'no address of this family'}")))
@@ -98,6 +104,7 @@ class Exchange:
         flaw = self._open(self.place)
         if flaw is not None:
             self._unconnected(flaw)
+        # The last address has all the time that is left.
         elif self._left:
             left = self.started + self._route.timeout_s - self._engine.now()
             self._share = self._engine.later(left / (len(self._left) + 1), self._too_slow).cancel
@@ -110,12 +117,14 @@ class Exchange:
         try:
             self._engine.attach(sock, self)
         except OSError as problem:
+            # Not yet the engine's: nobody else would close it.
             sock.close()
             return system_flaw(problem.errno)
         self.wire = Wire(sock)
         return None
 
     def _too_slow(self) -> None:
+        # What has come in meanwhile counts, though the timer was served first.
         if not self.finished and self._state == "connect":
             self._engine.serve()
         if not self.finished and self._state == "connect":
@@ -123,6 +132,7 @@ class Exchange:
 
     def _unconnected(self, flaw: Flaw) -> None:
         self._drop()
+        # Want of our own descriptors or ports would fail the next address as well.
         if self._left and not flaw.local:
             self._connect()
         else:
@@ -133,12 +143,14 @@ class Exchange:
     def ready(self, events: int) -> None:
         if self._state == "connect":
             self._connected(events)
+        # Not `else`: one event may tell of the connection and of the first bytes, and edge-triggered it comes once.
         if events & _READABLE and self._state != "connect":
             self._receive(events)
 
     def _connected(self, events: int) -> None:
         wire = self.wire
         assert wire is not None
+        # Asked only where epoll speaks of an error: one system call less for each look that goes well.
         number = wire.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if events & _FAILED else 0
         if number:
             self._unconnected(system_flaw(number))
@@ -154,6 +166,7 @@ class Exchange:
     def _secure(self, tls: Tls, wire: Wire) -> None:
         self._state = "tls"
         try:
+            # Files are read here for the first time: what is wrong with them is ours, and the look is void.
             wire.secure(self._engine.contexts.context(tls, again=self._route.reread_files), self._route.server_name)
         except (OSError, ValueError) as problem:
             self._fail(Flaw(Reason.TLS, escaped(f"own TLS settings: {problem}"), local=True))
@@ -171,6 +184,7 @@ class Exchange:
                 self._fail(system_flaw(problem.errno))
                 return
             self._bytes += len(data)
+            # Before it is handed on: what is too much is not even decrypted.
             if self._bytes > _WIRE_BYTES_MAX:
                 self._fail(Flaw(Reason.TOO_LARGE, f"more than {_WIRE_BYTES_MAX} bytes on the wire"))
                 return
@@ -178,6 +192,7 @@ class Exchange:
                 self._handshake_data(data)
             else:
                 self._read(data)
+            # A short read has emptied the socket (epoll(7)); unless the end was told with it, which no later edge repeats.
             if not data or (len(data) < READ_BYTES and not events & select.EPOLLRDHUP):
                 return
 
@@ -195,6 +210,7 @@ class Exchange:
         try:
             if wire.shake():
                 self._shaken(wire)
+        # Told apart from every other failure of TLS, because only here a second handshake learns when it ends (H20).
         except ssl.SSLCertVerificationError as problem:
             self.unverified = True
             self._fail(Flaw(Reason.TLS, escaped(f"certificate: {problem.verify_message}")))
@@ -206,10 +222,12 @@ class Exchange:
     def _shaken(self, wire: Wire) -> None:
         assert wire.tls is not None
         self._phase("tls")
+        # Taken before the pin is judged: expiry and key are shown also for a server that is refused.
         der = wire.tls.getpeercert(binary_form=True)
         if der:
             self._route.facts = certificate_facts(der, self._route.facts)
         pin, facts = self._route.tls and self._route.tls.pin_sha256, self._route.facts
+        # No certificate is no pinned one.
         if pin and (not der or facts is None or facts.spki_sha256 != pin):
             self._fail(Flaw(Reason.TLS, f"the key's digest is {facts.spki_sha256.hex() if facts else 'unknown'}, not the pinned one"))
         else:
@@ -219,6 +237,7 @@ class Exchange:
 
     def _ask(self) -> None:
         assert self.wire is not None
+        # `tcp`: being connected, or the handshake, was the question.
         if not self._route.request:
             self._finish()
             return
@@ -237,6 +256,7 @@ class Exchange:
         assert wire is not None
         if wire.tls is None:
             self._heard(self.reader.feed(data) if data else self.reader.end())
+        # Cut without close_notify: somebody in between may have cut it, so what came is no reply (RFC 8446 section 6.1).
         elif not data:
             self._fail(Flaw(Reason.RESET, "closed without the end of TLS" if self.reader.began else "closed without a reply"))
         else:
@@ -266,7 +286,9 @@ class Exchange:
             self._engine.serve()
         if self.finished:
             return
+        # Whoever never got an address has not asked the member: that speaks of our resolver (H21).
         reason = Reason.DNS if self._state == "resolve" else Reason.TIMEOUT
+        # No second try on a fresh connection: the time is over. The next look will be one.
         self._kept = False
         self._fail(Flaw(reason, f"no end of `{self._state}` in time"))
 
@@ -283,6 +305,7 @@ class Exchange:
         """The kept connection may have been as old as the failure it shows: only a fresh one can tell."""
         self._drop()
         self._kept = False
+        # A new exchange in all but its deadline: `started` stays, since when the member was asked.
         self._bytes = 0
         self.reader = ReplyReader(self._route.expected)
         self.phases.clear()
@@ -293,7 +316,9 @@ class Exchange:
             return
         if self.reply is not None:
             self._phase("body")
+        # After a complete reply only: what is still on its way would be read as the next one's beginning.
         keep = self.reply is not None and self.reader.reusable and self.wire
+        # Before it is told: whoever hears of the end may start the next look in the same breath.
         self._close(keep=bool(keep))
         self._ended(self)
 

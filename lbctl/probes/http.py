@@ -38,6 +38,7 @@ class HttpProbe:
 
     def aim(self, target: Target) -> Asking:
         settings = self.settings
+        # Compiled once, at the aim: a pattern of the configuration must not cost at every look.
         judge = Judging(settings.text.encode() if settings.text else None, re.compile(settings.regex.encode()) if settings.regex else None)
         request = http_request(target, settings.path)
         return Asking(self.engine, target, request=request, expected=frozenset(settings.status), judge=judge)
@@ -54,6 +55,7 @@ class Judging:
     regex: re.Pattern[bytes] | None
 
     def __call__(self, reply: Reply) -> Parsed:
+        # Bytes in bytes: what encoding a page claims is its own affair and may be wrong.
         if self.text is not None and self.text not in reply.body:
             return _mismatch("the text is not in ", reply)
         if self.regex is not None and not self.regex.search(reply.body):
@@ -62,4 +64,5 @@ class Judging:
 
 
 def _mismatch(note: str, reply: Reply) -> Parsed:
+    # Latin-1 takes any byte: a page of another kind must not raise just where it is to be shown.
     return Parsed(Verdict.FAILED, Reason.MISMATCH, escaped(note + reply.body[:100].decode("latin-1")))

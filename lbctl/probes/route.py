@@ -33,6 +33,7 @@ class Route:
 
     def addresses(self) -> tuple[Place, ...]:
         """Where to connect to, by the last good answer and the family that is asked for."""
+        # `places` pins one address (a second handshake goes to the server of the first); else the name's last good answer.
         if self.family is None:
             return self.places or self.name.places
         wanted = socket.AF_INET if self.family == 4 else socket.AF_INET6
@@ -44,7 +45,9 @@ class Route:
         sock = socket.socket(family, _STREAM)
         try:
             if self.source:
+                # Looks must leave by the path that is to be judged (H5).
                 sock.bind((self.source, 0))
+            # An error number instead of an exception: "under way" is the usual answer, thousands of times a second.
             number = sock.connect_ex(address)
             if number not in _UNDER_WAY:
                 raise OSError(number, os.strerror(number))

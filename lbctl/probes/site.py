@@ -26,7 +26,9 @@ from lbctl.statuspage import Parsed, escaped
 
 OLD_S = 60.0
 """A look of the site's at its own member that is older than this says nothing about now."""
+# Any other status tells nothing of the members: its lbctl cannot be asked, which fails like any page that is not there.
 _OK_ONLY = frozenset({200})
+# Restarted or cut off, it does not know: its members may be well, and a restart of lbctl must move no site.
 _IGNORANT = frozenset({"uninitialised", "blind"})
 
 
@@ -62,9 +64,11 @@ def make(settings: Settings, engine: Engine) -> SiteProbe:
     if settings.token_file is None:
         return SiteProbe(settings, engine)
     try:
+        # At the start, so that a missing token is an error of the configuration and not an outage.
         token = Path(settings.token_file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(settings.token_file, "token_file", f"{type(error).__name__}: no token can be read")]) from error
+    # It goes into a header as it is: a line end in it would be a header of its own.
     if not token or not token.isprintable() or " " in token:
         raise ConfigError([Problem(settings.token_file, "token_file", "holds no token")])
     return SiteProbe(settings, engine, token)
@@ -74,21 +78,25 @@ def _judge(reply: Reply) -> Parsed:
     """The service object of the contract, section 4; anything else is malformed."""
     try:
         return _verdict(json.loads(reply.body))
+    # The body is another machine's: whatever shape it has must end as a verdict, deep nesting included.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Parsed(Verdict.FAILED, Reason.MALFORMED, escaped("no service object: " + reply.body[:100].decode("latin-1")))
 
 
 def _verdict(shown: dict[str, Any]) -> Parsed:
+    # An older lbctl there knows only the active.
     answering = shown.get("answering") or [shown["active"]]
     members = [member for member in shown["members"] if member["name"] in answering]
     state = str(shown["state"])
     if state in _IGNORANT or not members:
         return _unknown(f"the site is {state}")
+    # Before health: a site that has stopped looking repeats what it saw last, for ever.
     if all(_old(member) for member in members):
         return _unknown(f"the site has not looked at {members[0]['name']} for {OLD_S:.0f} s")
     up = [member for member in members if member["health"] == "up"]
     if not up:
         told = ", ".join(f"{member['name']} {member['health']} ({member['reason']})" for member in members)
+        # Not known is not down: only where all are proven down has the site failed (H29).
         if any(member["health"] == "unknown" for member in members):
             return _unknown(f"the site is {state}: {told}")
         return Parsed(Verdict.FAILED, Reason.MISMATCH, escaped(f"the site is {state}: {told}"))
@@ -97,6 +105,7 @@ def _verdict(shown: dict[str, Any]) -> Parsed:
 
 def _old(member: dict[str, Any]) -> bool:
     ages = [page["age_s"] for page in member["monitors"].values() if page.get("age_s") is not None]
+    # The freshest page: one that is looked at seldom is no sign that nobody looks.
     return bool(ages) and min(ages) > OLD_S
 
 

@@ -26,6 +26,7 @@ class TcpProbe:
     modes: ClassVar[bool] = False
 
     def aim(self, target: Target) -> Asking:
+        # No judge and no request: to be connected (and shaken hands with) is the whole question.
         return Asking(self.engine, target)
 
     async def look(self, target: Target) -> ProbeResult:

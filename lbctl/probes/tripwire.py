@@ -18,11 +18,16 @@ from lbctl.probes.engine import Engine
 from lbctl.probes.names import Place
 from lbctl.probes.route import Route
 
+# At most one connection in ten seconds for a healthy member, however short its server's patience (H23).
 LIFE_MIN_S = 10.0
 LIFE_MAX_S = 3600.0
+# Also the spread of the first arming: a restart must not open ten thousand connections in one moment (H23).
 WAIT_MIN_S = 1.0
+# A server that ends every connection is asked less and less, but never given up: its settings may change.
 WAIT_MAX_S = 300.0
+# A member that is down should be guarded again soon after it is back.
 UNCONNECTED_MAX_S = 30.0
+# Renewed this much before the server would end it, and two ends are alike when they differ by less than the rest.
 _SHARE = 0.8
 _STRETCH = 1.02
 
@@ -37,6 +42,7 @@ class Tripwire:
         self._route = route
         self._tripped = tripped
         self._sock: socket.socket | None = None
+        # Trusting until shown otherwise: the first ends teach the server's patience.
         self._life = LIFE_MAX_S
         self._wait = WAIT_MIN_S
         self._armed = 0.0
@@ -59,11 +65,13 @@ class Tripwire:
             if not self._connected:
                 self._rest(UNCONNECTED_MAX_S)
                 return
+        # `EPOLLOUT` alone is the connection made, or nothing at all.
         if events & (select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP):
             self._ended()
 
     def _arm(self) -> None:
         self._drop()
+        # Asks no name: looks keep the answer fresh, and a hint is not worth a question.
         places = self._route.addresses()
         sock = self._connect(places[0]) if places else None
         if sock is None:
@@ -71,7 +79,9 @@ class Tripwire:
             return
         self._sock = sock
         self._connected = False
+        # From the attempt, not from the connection: the server's clock has begun at about the same time.
         self._armed = self._engine.now()
+        # A tenth of chance, so that wires made together do not stay together.
         self._timer = self._engine.later(self._life * (1 - 0.1 * random.random()), self._renew)  # noqa: S311
 
     def _connect(self, place: Place) -> socket.socket | None:
@@ -95,10 +105,13 @@ class Tripwire:
     def _ended(self) -> None:
         age, before = self._engine.now() - self._armed, self._age
         self._age = age
+        # Two in a row: one end may be a crash, two at the same age are a habit.
         if abs(age - before) < (1 - _SHARE) * age:
             self._life = min(max(age * _SHARE, LIFE_MIN_S), LIFE_MAX_S)
+        # It has held for a while: what ended it is news, and no impatience to be waited out.
         if age > LIFE_MIN_S:
             self._wait = WAIT_MIN_S
+        # Before the hint: whoever hears it may cancel this wire, and a timer set afterwards would outlive it.
         self._rest(WAIT_MAX_S)
         self._tripped()
 

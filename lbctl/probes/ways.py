@@ -35,6 +35,7 @@ class Several:
 
     def __init__(self, probe: Probe, target: Target) -> None:
         self._target = target
+        # An aim for each way: kept connections and certificates of one path must not be taken for the other's.
         self._aims = {one.way: probe.aim(one) for one in target.ways}
         self._flying: set[_Together] = set()
         self._ended: dict[str, ProbeResult] = {}
@@ -61,6 +62,7 @@ class Several:
         return cancel
 
     def close(self) -> None:
+        # A copy: each that is cancelled takes itself out.
         for together in list(self._flying):
             together.cancel()
         for aimed in self._aims.values():
@@ -70,6 +72,7 @@ class Several:
 
     def worth_waiting(self, way: str) -> bool:
         """One that has just failed would make every look as slow as its deadline."""
+        # Never looked at counts as worth it: the first result should know all ways.
         return way not in self.last or self.last[way].good
 
     def note(self, way: str, result: ProbeResult) -> None:
@@ -82,6 +85,7 @@ class Several:
 
     def told(self) -> tuple[tuple[str, ProbeResult], ...]:
         """All looks that have ended since the last result."""
+        # Handed over and emptied in one: every look over a way is counted once (H22).
         ended, self._ended = self._ended, {}
         return tuple(sorted(ended.items()))
 
@@ -99,6 +103,7 @@ class _Together:
         self._out: set[str] = set()
 
     def begin(self, aims: Mapping[str, Aim]) -> None:
+        # All at once, before any starts: a look that ends at once must not make the rest seem to be over.
         self._out = set(aims)
         for way, aimed in aims.items():
             cancel = aimed.start(lambda result, way=way: self._landed(way, result))  # type: ignore[misc]
@@ -118,8 +123,10 @@ class _Together:
         self._results[way] = result
         self._out.discard(way)
         self._several.note(way, result)
+        # Only when the last has landed, told or not: until then `close` has something to cancel.
         if not self._out:
             self._several.landed(self)
+        # A look that ended inside its own start is settled after all have started.
         if self._cancels.pop(way, None) is not None:
             self._settle()
 
@@ -130,6 +137,7 @@ class _Together:
         done, self._done = self._done, None
         target = self._several.target
         whole = combined({way: look for way, look in self._results.items() if way != CLIENT}, needs_all=target.rule == "all")
+        # The newest there is: a slow clients' path must not make the direct look as slow.
         path = self._results.get(CLIENT) or self._several.last.get(CLIENT)
         if path is not None:
             whole = beside(whole, path, alone=target.alone)
@@ -140,6 +148,7 @@ class _Together:
         direct = self._out - {CLIENT}
         ended = [look for way, look in self._results.items() if way != CLIENT]
         if self._several.target.rule == "all":
+            # One bad way has decided it already.
             undecided = bool(direct) and all(look.good for look in ended)
         else:
             undecided = bool(direct) and (not any(look.good for look in ended) or any(map(self._several.worth_waiting, direct)))
@@ -148,6 +157,7 @@ class _Together:
 
 def combined(looks: Looks, *, needs_all: bool) -> ProbeResult:
     """One look out of those over each family. `started` is the earliest start, `ended` the latest end."""
+    # A void way says nothing; only where all are void is the whole one void.
     real = {way: look for way, look in looks.items() if not look.void} or dict(looks)
     good = {way: look for way, look in real.items() if look.good}
     bad = {way: look for way, look in real.items() if not look.good}
@@ -157,10 +167,12 @@ def combined(looks: Looks, *, needs_all: bool) -> ProbeResult:
         _speaker(bad if failed else good), started=min(look.started for look in looks.values()), ended=max(look.ended for look in looks.values()),
         not_after=min(ends, default=None),
     )
+    # One way beside the clients' path: there are no families to be told apart.
     if "direct" in looks:
         return whole
     if failed:
         return replace(whole, detail="; ".join(f"{NAMES[way]}: {look.detail or look.reason}" for way, look in sorted(bad.items()))[:DETAIL_MAX])
+    # Primary over one family and Standby over the other: that is two servers, and neither may be believed (H17).
     return whole if len({look.verdict for look in good.values()}) == 1 else _no_mode(whole, good)
 
 
@@ -170,10 +182,12 @@ def beside(direct: ProbeResult, path: ProbeResult, *, alone: bool) -> ProbeResul
         return direct
     if direct.good and path.good:
         return _no_mode(direct, {"direct": direct, CLIENT: path})
+    # Both fail: a failure like any other, for the reason of the direct look.
     if not direct.good and not path.good:
         return direct
     bad = path if direct.good else direct
     told = f"{NAMES['direct']}: {direct.detail or direct.verdict}; {NAMES[CLIENT]}: {path.detail or path.reason}"[:DETAIL_MAX]
+    # The clients' path may fail a member where that is wanted; it never saves one that fails directly.
     verdict = Verdict.FAILED if alone and direct.good else Verdict.UNKNOWN
     return replace(direct, verdict=verdict, reason=bad.reason, detail=told)
 

@@ -10,6 +10,7 @@ import ssl
 from lbctl.model.looks import Reason
 from lbctl.probes.reply import Flaw
 
+# About one TLS record; the guide's pages are far smaller.
 READ_BYTES = 16 * 1024
 
 _REASONS = {
@@ -20,6 +21,7 @@ _REASONS = {
     errno.ENOTCONN: Reason.RESET,
     errno.ETIMEDOUT: Reason.TIMEOUT,
 }
+# What this machine has run out of: counted as failures, they would take down every member at once.
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EAGAIN})
 
 
@@ -41,6 +43,7 @@ class Wire:
 
     def secure(self, context: ssl.SSLContext, server_name: str) -> None:
         """Puts TLS on it; ValueError where the name cannot be one."""
+        # In memory, so that the socket stays the engine's and every failure comes by one way.
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
 
@@ -50,6 +53,7 @@ class Wire:
         try:
             self.tls.do_handshake()
         except ssl.SSLWantReadError:
+            # The handshake wants more: what it has to say must leave first, or both would wait.
             self._flush()
             return False
         return True
@@ -59,6 +63,7 @@ class Wire:
         if self.tls is not None:
             self.tls.write(data)
             self._flush()
+        # A fresh socket's buffer takes kilobytes: where it does not, the peer has not read for long.
         elif self.sock.send(data) != len(data):
             raise ConnectionResetError(errno.ECONNRESET, "the request did not fit")
 
@@ -72,6 +77,7 @@ class Wire:
         try:
             return self.tls.read(READ_BYTES)
         except ssl.SSLWantReadError:
+            # A reply to the peer (a key update): rare, and lost if nobody sends it.
             if self._outgoing.pending:
                 self._flush()
             return None
