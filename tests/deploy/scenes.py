@@ -73,6 +73,7 @@ lbctl replay --since 2026-11-01T00:00Z --with /etc/lbctl/new.yaml
 lbctl notify test => delivered
 lbctl audit verify => whole
 lbctl -o json events --since 0 --last 1000 => "kind"
+lbctl report core --since 2026-11-01
 lbctl audit export --to journal.jsonl
 lbctl audit export --since 4711
 lbctl replay core --journal journal.jsonl --set min_outage=60s
@@ -146,7 +147,7 @@ lbctl deny ID --reason "the network is being mended"
 BY_A_PERSON = """
 lbctl maintenance on core --for 2h --reason "patches, CHG-1234"
 lbctl maintenance list => CHG-1234
-lbctl maintenance extend core --for 1h --reason "slow disk"
+lbctl maintenance extend core --for 4h --reason "slow disk"
 ! dies core-a
 ! until state=down
 0,6: lbctl failover core --to core-b --reason "core-a is lost"
