@@ -161,8 +161,9 @@ def one_holder(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Fi
                 yield Finding(Severity.NOTE, "one-holder", name, f"{vip.id} goes with {holder}: nobody else may hold it",
                               f"services.{name}.actuators[].vip.agents: two hosts with `lbctl agent`")
             elif vip.settings.get("forward"):
-                yield Finding(Severity.NOTE, "one-holder", name, f"{vip.id} is lent by this controller alone: on a third host, or the death of a host "
-                                                                 "that has both takes the address from the other as well")
+                yield Finding(Severity.NOTE, "one-holder", name,
+                              f"{vip.id} is lent by this controller alone: on a third host, or the death of a host that has both takes the address "
+                              "from the other as well")
 
 
 def notifications(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
