@@ -40,8 +40,10 @@ from lbctl.policy.seconds import goes_by_what_is_published
 from lbctl.policy.view import brief
 from lbctl.stores.base import Checked, Receipt, Store
 
+# Each start reads every place of its actuators: without a bound the first second would be the worst of the day.
 _AT_ONCE = 200
 """Services that start at the same time: bounds sockets and reads of ten thousand."""
+# With a memory the service can be served meanwhile by what it knew; without one a wrong guess costs more than half a minute.
 _WITH_MEMORY_S, _WITHOUT_S = 3.0, 30.0
 """How long a start waits for actuators that cannot be read, with and without a remembered state."""
 
@@ -63,6 +65,7 @@ def _not_asked(name: str) -> Mapping[str, list[dict[str, Any]]]:
     return {}
 
 
+# Nothing that a person could wait for or mend: saying "no" for them would only teach people to type twice.
 PASSING = frozenset({"no-stall", "candidate-confirmed"})
 """Rows that the next real look opens: what a person asks for is judged once more after it."""
 
@@ -87,6 +90,7 @@ class Controller:
         self._tools = Tools(clock, store, journal, Surroundings(safety), self.supervisor, self.counts, ClosedEyes(), self._moved)
         self._loops: dict[str, ServiceLoop] = {}
         self._followers = _followers(self._charges.values())
+        # Beats from the first look on: a start that takes long is not a schedule that has died.
         self._looks: Heart | None = None
         self._stopping = False
         self._told: Callable[[str], Mapping[str, list[dict[str, Any]]]] = _not_asked
@@ -106,10 +110,12 @@ class Controller:
 
     async def remember(self) -> None:
         """Takes the lease and reads what is remembered: from here on faces may ask, and are told that nothing is known yet. Raises `LeaseLost`."""
+        # Before anything is read: whoever acts beside us may be writing that very file (H43).
         if not self._lease.held:
             self._lease.acquire()
         self.supervisor.spawn("pulse", self.pulse.run, limit_s=10.0)
         await asyncio.gather(*(self._load(charge) for charge in self._charges.values()))
+        # Loaded at the same time, shown in the file's order.
         self._loops = {name: self._loops[name] for name in self._charges}
 
     async def start(self, taken_up: Callable[[str], None] = _nobody) -> None:
@@ -122,13 +128,16 @@ class Controller:
     async def stop(self) -> None:
         """Ends within seconds; changes nothing that is published (SIGTERM)."""
         self._stopping = True
+        # First all loops, so that no outcome of the one let go of below can still decide anything.
         for loop in self._loops.values():
             loop.close()
         for loop in self._loops.values():
             await self._let_go(loop)
+        # Before the tasks are cancelled: the last lines tell why it ended.
         await self._flush()
         await self.supervisor.stop()
         await self._store.close()
+        # Last: the next lbctl may begin only when this one can write nothing any more.
         self._lease.release()
 
     async def _flush(self) -> None:
@@ -143,6 +152,7 @@ class Controller:
         loaded = await self._store.load(settings.name)
         state = policy.begin(settings, loaded.saved, loaded.revision, loaded.problem)
         self._tools.around.watch_service(settings)
+        # The loop first, because its reconcilers answer to it.
         loop = self._loops[settings.name] = ServiceLoop(settings, state, self._tools, {})
         loop.reconcilers = {a.id: Reconciler(a, self._pool, loop.post) for a in charge.actuators}
 
@@ -150,6 +160,7 @@ class Controller:
         name, loop = charge.settings.name, self._loops[charge.settings.name]
         patience = _WITHOUT_S if loop.state.uninitialised else _WITH_MEMORY_S
         shown = await published(charge.settings, charge.actuators, self.clock, self.supervisor, patience_s=patience, slots=slots)
+        # Until this event looks only count: nothing is decided before it is known what is published (SEMANTICS 6).
         loop.post(Started(shown))
         taken_up(name)
 
@@ -164,6 +175,7 @@ class Controller:
         if self._looks is None:
             self._looks = self.supervisor.heart("looks", self._silence_s())
         self._looks.beat()
+        # Before the loop: a decision on this look must see it in its surroundings as well.
         self._tools.around.saw(service, look)
         loop = self._loops.get(service)
         if loop is not None:
@@ -218,11 +230,14 @@ class Controller:
         loop = self._loops[command.service]
         if isinstance(command, Adopt | Approve) and goes_by_what_is_published(loop.state.saved, command):
             charge = self._charges[command.service]
+            # Read now and not remembered: what stands there may have changed since the start, and that is what is adopted.
             command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
         reply = await loop.ask(command)
+        # Once and no loop: if a fresh look does not open the row, the row is right.
         if reply.code is Code.REFUSED and set(reply.evidence.get("rules", {"": ""})) <= PASSING:
             await self._look_anew(loop.settings)
             reply = await loop.ask(command)
+        # The command is done when a reader could see it, not when it was decided (H42).
         epoch = reply.evidence.get("epoch")
         if reply.code is Code.ACCEPTED and isinstance(epoch, int) and await self._seen(loop, epoch):
             return replace(reply, code=Code.DONE, message=f"{reply.message}; seen everywhere")
@@ -323,6 +338,7 @@ class Controller:
     def health(self) -> dict[str, Any]:
         """Of lbctl itself, for /livez and /readyz."""
         late = self.supervisor.late()
+        # The second is told and does not make it unready: it was about the opening, and saving may work since.
         problem = self._tools.journal.store_problem or self._store.problem
         halted = [name for name, loop in self._loops.items() if loop.halted]
         whys = [f"late: {', '.join(late)}" if late else "", f"store: {problem}" if problem else "", "stopping" if self._stopping else "",
@@ -341,11 +357,13 @@ class Controller:
         Refused as a whole where any service refuses, before anything is changed; what is published by a service that is gone stays.
         """
         refused = self.refusals(charges, allow_switch=allow_switch, by=by)
+        # All or nothing: half of a file in force is a configuration that nobody has written (H37).
         if refused:
             name, reply = next(iter(refused.items()))
             return replace(reply, message=f"{name}: {reply.message}")
         new = {charge.settings.name: charge for charge in charges}
         for name in [name for name in self._loops if name not in new]:
+            # Before new ones are taken up: a renamed service must not be written by two loops.
             await self._give_up(name)
         replies = [await self._change(charge, allow_switch, by) for charge in charges if charge.settings.name in self._loops]
         slots = asyncio.Semaphore(_AT_ONCE)
@@ -385,11 +403,14 @@ class Controller:
         loop = self._loops[charge.settings.name]
         if loop.settings == charge.settings and [r.actuator for r in loop.reconcilers.values()] == list(charge.actuators):
             return Reply(Code.DONE, "nothing changes")
+        # By identity: `app` hands the same object on where its settings are the same, and its ledger stays.
         kept = {a.id: r for a in charge.actuators if (r := loop.reconcilers.get(a.id)) is not None and r.actuator is a}
         for name, reconciler in loop.reconcilers.items():
             if name not in kept:
+                # Ended before its successor begins: two writers with one id would undo each other.
                 await reconciler.close()
         loop.reconcilers = {a.id: kept.get(a.id) or Reconciler(a, self._pool, loop.post) for a in charge.actuators}
+        # Before the reload is judged: its surroundings are counted by the new members.
         self._tools.around.watch_service(charge.settings)
         return await loop.ask(Reloaded(charge.settings, allow_switch=allow_switch, by=by))
 
@@ -404,6 +425,7 @@ class Controller:
     def _moved(self, settings: ServiceSettings, active: str | None) -> None:
         """Those who share this service's fate judge anew (G-FS); where it is now they find in their surroundings."""
         for name in self._followers.get(settings.name, ()):
+            # A tick and no command: whether it follows is its own gate's to say.
             if active is not None and name in self._loops:
                 self._loops[name].post(Tick())
 
@@ -414,6 +436,7 @@ class Controller:
     def _silence_s(self) -> float:
         """How long no look at all may come in."""
         slowest = max((m.probe.interval_s + m.probe.timeout_s for c in self._charges.values() for m in c.settings.members), default=float("inf"))
+        # Three of the slowest rounds: one may be missed by chance, three are a schedule that stands (H55).
         return 3 * slowest + 10.0
 
 

@@ -24,6 +24,7 @@ from lbctl.policy.doubt import mass_verdict
 
 STAGGER_S = 0.1
 """Between two moves of a staggered wave: ten a second (SEMANTICS section 4)."""
+# Often enough that a wait in a wave costs a fraction of what the detection took.
 _ASK_AGAIN_S = 0.25
 _SWEEP_S = 0.5
 """Stale votes are looked for at most twice a second."""
@@ -83,6 +84,7 @@ class Surroundings:
 
     def watch(self, service: str, fresh: Mapping[str, float]) -> None:
         """Counts these members of a service from now on; `fresh` is how long a look of each counts, in seconds."""
+        # What it had proven and wanted goes with the old members, or it would be counted twice.
         self.forget(service)
         counted = self._services[service] = _Counted()
         counted.paths = {member: _Path(counted, seconds) for member, seconds in fresh.items()}
@@ -104,15 +106,20 @@ class Surroundings:
         """A look has come in; a void one says nothing about the path."""
         counted = self._services.get(service)
         path = counted.paths.get(look.member) if counted is not None else None
+        # A look that counts for nothing must not prove that our path works either.
         if path is None or look.void:
             return
         path.until = look.ended + path.fresh_s
         path.good = look.good
+        # The start: an answer to a look that was begun before the active failed says nothing about its site now.
         path.answered = look.started if look.good else 0.0
+        # Any reply, a refusal too: it proves the path, which is all that is asked here (SEMANTICS 4).
         replied = look.reason not in SILENT
+        # The usual case, kept short: thousands a second come by here.
         if path.watched and path.said.get(look.page) is replied:
             return
         path.said[look.page] = replied
+        # By page: one that answers proves the path, though another is silent.
         self._count(path, watched=True, proves=any(path.said.values()))
 
     def update(self, settings: ServiceSettings, before: State, state: State, now: float) -> None:
@@ -120,15 +127,20 @@ class Surroundings:
         case, counted = Case(settings, state, now), self._services[settings.name]
         suspect, down = _wants(case)
         sites = {settings.member(member).site or "" for member in case.answering if member in settings.names}
+        # Not known while the service does not know itself: its followers stay where they are.
         counted.site = next(iter(sites)) if len(sites) == 1 and not state.uninitialised else ""
+        # Asked at the first doubt: the answer is there by the time that the outage is proven.
         if suspect and not counted.suspect and (canaries := self.safety.sites.get(counted.site)):
             self.hurry(canaries)
         move, moved_at = state.saved.move, counted.moved_at
+        # A pool has no move; leaving is what makes a wave, coming back is none.
         shrank = bool(set(before.saved.answering) - set(state.saved.answering)) and settings.kind == "pool"
+        # People's moves count for no wave: they are meant, one by one.
         if state.saved.epoch != before.saved.epoch and (shrank or (move is not None and move.trigger != "operator")):
             moved_at = now
             self._moved.append(counted)
         self._wants(counted, suspect=suspect, down=down, moved_at=moved_at)
+        # Its turn in a wave goes with its wish; the next outage draws another.
         if not down:
             counted.wanting_since = counted.turn_at = None
         elif counted.wanting_since is None:
@@ -139,10 +151,12 @@ class Surroundings:
         if now >= self._sweep_at:
             self._sweep(now)
         counted = self._services[service]
+        # Nobody wants to move: most of the time, and then nothing is computed.
         mass, at = self._mass(counted, now) if self._possible else ("open", 0.0)
         cut = self._cut() if self.safety.sites else frozenset()
         leader = self._services.get(counted.follows) if counted.follows else None
         site = leader.site if leader is not None else ""
+        # Without its own: what a service proves to itself it knows already (SEMANTICS 4, blind).
         return Around(self._proofs - counted.proofs, self._watched - counted.watched, mass, at, cut, followed_site=site,
                       site_answered=self._answered(counted.site))
 
@@ -162,16 +176,19 @@ class Surroundings:
             for path in counted.paths.values():
                 if not path.watched:
                     continue
+                # A vote that nobody renewed proves nothing, and neither does its silence (H4).
                 if path.until < now:
                     path.said.clear()
                     path.good = False
                     self._count(path, watched=False, proves=False)
                 else:
                     soonest = min(soonest, path.until)
+        # When the next one can go stale, and not at every question.
         self._sweep_at = max(soonest, now + _SWEEP_S)
 
     def _wants(self, counted: _Counted, *, suspect: bool, down: bool, moved_at: float | None) -> None:
         """Moves one service between the sums: certain are those that are down or have just moved, possible also those that are suspect."""
+        # Who has moved stays counted for a window: else the first of a wave would make the rest look like few.
         was_certain = counted.down or counted.moved_at is not None
         was_possible = was_certain or counted.suspect
         counted.suspect, counted.down, counted.moved_at = suspect, down, moved_at
@@ -181,9 +198,11 @@ class Surroundings:
 
     def _mass(self, counted: _Counted, now: float) -> tuple[str, float]:
         """What a move of this service is to do now: "open", "hold", or "wait" until an instant."""
+        # Canaries are watched like a service and want nothing.
         rule, services = self.safety.mass_move, len(self._services) - (CANARIES in self._services)
         self._forget_moves(now - rule.window_s)
         verdict = mass_verdict(self._certain, services, rule)
+        # Everybody gets a turn: staggering slows a wave, it stops nobody.
         if verdict == "stagger":
             return self._turn(counted, now)
         if verdict != "open":
@@ -204,6 +223,7 @@ class Surroundings:
         if counted.wanting_since is None:
             return "wait", now + _ASK_AGAIN_S
         if counted.turn_at is None:
+            # Never in the past: after a quiet hour the first of a wave must not bring a hundred turns with it.
             counted.turn_at = self._next_turn = max(now, self._next_turn + STAGGER_S)
         return ("open", 0.0) if now >= counted.turn_at else ("wait", counted.turn_at)
 
@@ -212,6 +232,7 @@ class Surroundings:
         counted = self._services.get(CANARIES)
         if counted is None:
             return frozenset()
+        # All of them, and freshly: one canary that answers proves that the site can be reached.
         return frozenset(site for site, names in self.safety.sites.items() if names and all(self._fails(counted, name) for name in names))
 
     def _answered(self, site: str) -> float | None:
@@ -220,6 +241,7 @@ class Surroundings:
         counted = self._services.get(CANARIES)
         if not names or counted is None:
             return None
+        # 0 where it has canaries and none has answered yet: not known is not the same as none to ask.
         return max((path.answered for name in names if (path := counted.paths.get(name)) is not None), default=0.0)
 
     def _fails(self, counted: _Counted, name: str) -> bool:

@@ -24,6 +24,7 @@ class Convergence:
         return cls(epoch, decided_at, decide_s, set(actuators))
 
     def saved(self, now: float) -> None:
+        # Where nothing had to be applied (an actuator showed it already) that stage took no time.
         self.saved_at = self.applied_at = now
         self.save_s = now - self.decided_at
 
@@ -34,6 +35,7 @@ class Convergence:
 
     def verified(self, actuator: str, epoch: int, now: float) -> dict[str, float] | None:
         """The stages in seconds, when this was the last actuator to be seen; None while others are missing."""
+        # A newer move has begun meanwhile: this one is never measured to its end.
         if epoch != self.epoch or actuator not in self.waiting:
             return None
         self.waiting.discard(actuator)

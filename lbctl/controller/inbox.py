@@ -32,6 +32,7 @@ class Inbox:
     def put(self, event: Event, future: asyncio.Future[Reply] | None = None) -> None:
         """At the end; may drop something older, or the event itself where it is a tick."""
         if len(self._events) >= LIMIT:
+            # The newest tick is the least of all: one that waits says the same.
             if isinstance(event, Tick):
                 self.dropped += 1
                 return
@@ -40,6 +41,7 @@ class Inbox:
 
     def put_back(self, event: Event, future: asyncio.Future[Reply] | None) -> None:
         """At the front: it is to be judged again before anything else."""
+        # Beyond the limit if need be: it was in already when the save began.
         self._events.insert(0, (event, future))
 
     def pop(self) -> Waiting:
@@ -52,6 +54,7 @@ class Inbox:
         return left
 
     def _drop(self) -> None:
+        # The oldest first: of two looks at a page the newer one says more.
         for kind in (Tick, ProbeResult):
             for position, (event, _) in enumerate(self._events):
                 if isinstance(event, kind):

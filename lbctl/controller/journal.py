@@ -78,13 +78,16 @@ class Journal:
         self._tell(steps)
         self._waiting.extend(steps)
         while len(self._waiting) > BUFFER_MAX:
+            # The oldest: while nothing can be stored, what is happening now is worth more.
             self._waiting.popleft()
             self._counts.dropped["journal"] += 1
+        # One writer: lines are numbered in the order in which they are written.
         if self._writer is None or self._writer.done():
             self._writer = self._supervisor.task("journal", self._flush())
 
     def stored(self, steps: Sequence[Step]) -> None:
         """Steps that a save has already stored."""
+        # A save that went through is the proof that the store is well again.
         self.store_problem = ""
         self._tell(steps)
         self.ring()
@@ -96,6 +99,7 @@ class Journal:
 
     async def flush(self) -> None:
         """Waits until all is stored, or cannot be."""
+        # While the disk is full it would wait for ever, and so would the end of the process.
         if self._writer is not None and not self.store_problem:
             await self._writer
 
@@ -111,6 +115,7 @@ class Journal:
                 await self._store.append(batch)
             except StoreUnavailable as error:
                 self.store_problem = str(error)
+                # In front again and in order: the journal's order is the order in which things were decided.
                 self._waiting.extendleft(reversed(batch))
                 await self._clock.sleep(_AGAIN_S)
                 continue

@@ -61,7 +61,9 @@ class FileLease:
             holder = os.read(file, 20).decode(errors="replace").strip() or "another process"
             os.close(file)
             raise LeaseLost(f"{self._path} is held by process {holder}: another lbctl runs on this state") from error
+        # Kept open: closing the file would give the lock back.
         self._file, self.held = file, True
+        # The number is for people; nothing is judged by it.
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
 

@@ -39,6 +39,7 @@ _STORE_AGAIN_S = 5.0
 """How often a store that failed is tried anew while nothing else wants saving."""
 _NEWS_S = 0.25
 """When to judge again where newer events were waiting; they are judged before that."""
+# More than that is no race but a store that does not tell the truth.
 _OVERTAKEN_MAX = 5
 
 Waiter = asyncio.Future[Reply]
@@ -98,6 +99,7 @@ class ServiceLoop:
         self._put(Tick(), None)
 
     def _put(self, event: Event, future: Waiter | None) -> None:
+        # Answered, never swallowed: whoever asked must know that nothing was done.
         if self._closed or self.halted:
             _answer(future, Reply(Code.ERROR, self.halted or "lbctl is stopping; nothing was done"))
             return
@@ -108,6 +110,7 @@ class ServiceLoop:
         self._drain()
 
     def _drain(self) -> None:
+        # `_busy` also while a turn runs: an event that a turn itself brings waits, so that turns never nest.
         while len(self._inbox) and not self._busy:
             event, future = self._inbox.pop()
             self._busy = True
@@ -119,13 +122,17 @@ class ServiceLoop:
         tools, before = self._tools, self.state
         now = tools.clock.now()
         around = tools.around.of(self.settings.name, now)
+        # Judged as one of several that wait: what is still in the inbox may say that the active is back.
         if len(self._inbox):
             around = replace(around, mass="wait", mass_at=now + _NEWS_S)
         decision = policy.decide(self.settings, before, event, now, around)
+        # Before the store: a decision that must not be is not even remembered.
         check(self.settings, before, decision, event, now)
         steps = steps_of(before, decision, event, now)
         after = decision.state.saved
+        # With nothing to save the store would never be tried again, and "not saved" would stay for ever.
         trial = bool(before.unsaved) and self._store_again is not None and now >= self._store_again
+        # Compared by value as well: a field that was set to what it was is worth no write.
         if trial or (after is not before.saved and after != before.saved):
             tools.supervisor.task(f"save {self.settings.name}", self._save(event, decision, steps, now, future))
             return
@@ -140,6 +147,7 @@ class ServiceLoop:
             revision = await tools.store.save(decision.state.saved, expected=self.state.revision, steps=steps)
             self._overtaken = 0
             tools.journal.stored(steps)
+            # After the save: what was not saved is no move, and is not timed as one.
             if decision.state.saved.epoch != self.state.saved.epoch:
                 self._moving = Convergence.begin(decision.state.saved.epoch, now, decided - now, self.reconcilers)
                 self._moving.saved(tools.clock.now())
@@ -151,6 +159,7 @@ class ServiceLoop:
             await self._overtake(event, decision, future, error)
         except StoreUnavailable as error:
             self._not_saved(event, decision, future, str(error))
+        # The save may have reached the disk: neither yes nor no would be true.
         except asyncio.CancelledError:
             _answer(future, Reply(Code.ERROR, "lbctl is stopping; whether it was saved, the journal tells"))
             raise
@@ -161,12 +170,15 @@ class ServiceLoop:
 
     async def _overtake(self, event: Event, decision: Decision, future: Waiter | None, error: StaleRevision) -> None:
         """Somebody saved first: read what is there and judge again. A state that is gone from the disk is written anew from ours."""
+        # Each time judged anew: what somebody else has saved may have made this decision wrong (H36).
         self._overtaken += 1
         if self._overtaken > _OVERTAKEN_MAX:
             self._not_saved(event, decision, future, str(error))
             return
         loaded = await self._tools.store.load(self.settings.name)
+        # Only the durable half: what was seen stays seen.
         self.state = replace(self.state, saved=loaded.saved or self.state.saved, revision=loaded.revision)
+        # At the front, so that the order in which things happened is kept.
         self._inbox.put_back(event, future)
 
     def _not_saved(self, event: Event, decision: Decision, future: Waiter | None, detail: str) -> None:
@@ -174,6 +186,7 @@ class ServiceLoop:
         before, now = self.state, self._tools.clock.now()
         kept = replace(self._unmoved(event, decision, now), saved=before.saved)
         told = policy.decide(self.settings, kept, SaveFailed(detail), now, self._tools.around.of(self.settings.name, now))
+        # Telling of it would itself have to be saved: then it is told past the policy, and decided nothing.
         silent = told.state.saved != before.saved
         self.state = replace(kept, unsaved=detail) if silent else told.state
         if silent and not before.unsaved:
@@ -182,6 +195,7 @@ class ServiceLoop:
         elif not silent:
             self._tools.journal.write(steps_of(before, told, SaveFailed(detail), now))
         self._store_again = now + _STORE_AGAIN_S
+        # Tried again though nothing happens: a disk may get well in a quiet hour.
         self._alarm.set(self._store_again, now)
         self._tools.journal.store_problem = detail
         _answer(future, Reply(Code.ERROR, f"it could not be saved, so nothing was done: {detail}"))
@@ -201,6 +215,7 @@ class ServiceLoop:
 
     def _accept(self, event: Event, decision: Decision, state: State, now: float, future: Waiter | None) -> None:
         """The decision stands: believe it, and let it have its effects."""
+        # The belief changes here and nowhere else, after the store has said yes.
         before, self.state = self.state, state
         if isinstance(event, Reloaded) and decision.reply is not None and decision.reply.code is Code.DONE:
             self.settings = event.settings
@@ -208,12 +223,16 @@ class ServiceLoop:
         self._count(event, decision, before)
         self._store_again = self._store_again if state.unsaved else None
         self._alarm.set(min((at for at in (decision.wake_at, self._store_again) if at is not None), default=None), now)
+        # Nearly every look stops here: nothing is published, paced or told for it.
         if self._restless or not _is_quiet(event, decision, before, state):
             self._effects(before, now)
+        # At a start as well: followers do not know yet where this one stands.
         if state.saved.active != before.saved.active or isinstance(event, Started):
             self._tools.moved(self.settings, state.saved.active)
+        # After the effects: the page that is to be looked at may just have changed its pace.
         for member, page in decision.looks:
             self._tools.eyes.look_now(self.settings.name, member, page)
+        # Through the inbox: the questions of a command's turn are asked in a turn of their own.
         if isinstance(event, Command) and decision.wake_at is not None and decision.wake_at <= now:
             self._inbox.put(Tick())
         if isinstance(event, (Applied, Verified)):
@@ -225,13 +244,16 @@ class ServiceLoop:
         tools, settings, state = self._tools, self.settings, self.state
         tools.around.update(settings, before, state, now)
         fast = policy.fast_pages(settings, state)
+        # Told only when it changes: the schedule would else be gone through at every event.
         if fast != self._fast:
             self._fast = fast
             tools.eyes.pace(settings.name, fast)
         wanted = policy.desired(settings, state, now)
+        # While something is suspect, even a look that repeats what is known shortens the TTL.
         self._restless = bool(fast) or (wanted is not None and wanted.ttl_cap_s is not None)
         correct = policy.upkeep(settings, state, now)
         for name, reconciler in self.reconcilers.items():
+            # Not known who is active: what stands there is left alone.
             if wanted is None:
                 reconciler.leave()
             else:
@@ -245,6 +267,7 @@ class ServiceLoop:
             moving.applied(event.actuator, event.epoch, now)
         if moving is not None and isinstance(event, Verified):
             stages = moving.verified(event.actuator, event.epoch, now)
+            # The last place has it: only now has the move happened for everybody.
             if stages is not None:
                 self._converged(moving.epoch, stages, now)
         self._tell_verified()
@@ -261,6 +284,7 @@ class ServiceLoop:
 
     def _tell_verified(self) -> None:
         ledger = self.state.actuators
+        # The slowest one counts; a service that writes nowhere has nothing to wait for.
         seen = min((ledger[name].verified if name in ledger else 0 for name in self.reconcilers), default=self.state.saved.epoch)
         for epoch, future in self._verified:
             if seen >= epoch and not future.done():
@@ -286,6 +310,7 @@ class ServiceLoop:
         kind, text = "policy-fell", f"an event could not be judged and is void: {type(fallen).__name__}: {fallen}"
         if isinstance(fallen, InvariantBroken):
             kind, text = "invariant-broken", f"lbctl acts no more for {name}: {fallen}"
+            # For good: whoever broke a rule that must never be broken is not trusted with the next turn.
             self.halted = text
             self._alarm.cancel()
         data = {"event": type(event).__name__, "page": True}

@@ -32,9 +32,12 @@ from lbctl.probes.ways import aim
 
 Emit = Callable[[str, ProbeResult], None]
 
+# A start of ten thousand members takes five seconds instead of one spike that looks like a stall (H23).
 STARTS_PER_S = 2000.0
+# A member that hangs must not gather looks without end; `budget.ABREAST` counts on the same number.
 FLIGHTS_MAX = 4
 STALL = "stall"
+# Starts cost more than anything else here: replies that are waiting are served between two batches.
 _BATCH = 64
 _GRAIN_S = 0.001
 """uvloop rounds timers to whole milliseconds: a shorter wait would be none, and the loop would spin until the time has come."""
@@ -69,13 +72,16 @@ class Monitor:
         for target in targets:
             key = (target.member, target.page)
             page = before.get(key)
+            # Compared by value: a reload that changes nothing for a page loses none of its history (H28).
             if page is None or page.aim.target != target or page.settings != settings[target.member] or page.probe != probe:
+                # A new aim: what was kept open to the old place says nothing about the new one.
                 page = Page(self, service, probe, aim(probe, target), settings[target.member])
                 self._first(page)
             else:
                 del before[key]
             guards.setdefault(target.member, Guard(self, page)).share(page)
             pages[key] = page
+        # What is left is in the new settings no more.
         for page in before.values():
             page.close()
         self._services[service] = pages
@@ -100,6 +106,7 @@ class Monitor:
     def look_now(self, service: str, member: str, page: str) -> None:
         """Starts a look after this call, at once where the page's limit allows it. Unknown pages are fine: they may have gone."""
         found = self._services.get(service, {}).get((member, page))
+        # The page may have gone in a reload since the decision that asks for it.
         if found is not None:
             self.press(found)
 
@@ -107,6 +114,7 @@ class Monitor:
         """Those pages (member, page) are looked at every `fast_interval`, all others of the service every `interval`."""
         for key, page in self._services.get(service, {}).items():
             wanted = key in fast
+            # Only ever earlier, and counted from its last start: switching to and fro must not make more looks (H23).
             if wanted and not page.fast:
                 self.schedule(page, min(page.due, max(page.started + self._step(page.settings.fast_interval_s), self.now())))
             page.fast = wanted
@@ -128,6 +136,7 @@ class Monitor:
         now = self.now()
         page.forced = True
         wait = page.extra_wait(now)
+        # Asked for and not lost: it comes as soon as the allowance has room.
         if wait > 0 or len(page.flying) >= FLIGHTS_MAX:
             self.schedule(page, min(page.due, now + wait))
         else:
@@ -137,11 +146,15 @@ class Monitor:
         """A look has ended."""
         page = flight.page
         self._left(page, flight)
+        # Of a short timeout half is enough to have missed the reply (H24).
         limit = min(self._stall_limit_s, page.aim.target.timeout_s / 2)
+        # Each way by itself: the stall may lie over one of the looks and not over the other.
         if result.ways:
             result = replace(result, ways=tuple((way, self._marked(part, limit)) for way, part in result.ways))
         result = self._marked(result, limit)
+        # Marked first: how long a look took while we slept is no history of the member.
         page.remember(result)
+        # It was due while this one was under way: not made up for, only taken up again.
         if page.overdue:
             page.overdue = False
             self.schedule(page, max(self.now(), page.started + self._step(page.settings.fast_interval_s)))
@@ -152,6 +165,7 @@ class Monitor:
 
     def drop(self, page: Page) -> None:
         """The page is not watched any more."""
+        # A copy: each that is cancelled leaves the list.
         for flight in list(page.flying):
             flight.cancel()
             self._left(page, flight)
@@ -162,11 +176,13 @@ class Monitor:
         self._flights -= 1
 
     def _first(self, page: Page) -> None:
+        # One slot after the other, also over several services: all of them start in the same second.
         self._slot = max(self._slot, self.now()) + 1 / STARTS_PER_S
         self.schedule(page, self._slot)
 
     def _plan(self, page: Page, when: float) -> None:
         self._order += 1
+        # An older plan of the page stays in the heap; it is known by its time, which is not the page's any more.
         heapq.heappush(self._heap, (when, self._order, page))
         if when < self._wake:
             self._arm(when)
@@ -181,6 +197,7 @@ class Monitor:
     def _tick(self) -> None:
         """Starts what is due, a batch at a time, so that sockets are served in between."""
         now = self.now()
+        # This timer is the finest measure of our own lateness there is.
         self.stalls.late(now - self._wake, now)
         self._timer, self._wake = None, -NEVER  # nothing arms the timer meanwhile
         heap = self._heap
@@ -190,6 +207,7 @@ class Monitor:
             when, _, page = heapq.heappop(heap)
             if when == page.late_at:
                 self._late(page, now)
+            # Both may be true at once, and plans that were given up match neither.
             if when == page.due:
                 self._due(page, now)
         self._wake = NEVER
@@ -198,6 +216,7 @@ class Monitor:
 
     def _due(self, page: Page, now: float) -> None:
         flying = len(page.flying)
+        # A look under way, and nothing speaks for a second one: the next is due when it has ended.
         if flying >= FLIGHTS_MAX or (flying and not page.forced and not page.hurried(flying)):
             page.overdue, page.due = True, NEVER
         else:
@@ -206,8 +225,10 @@ class Monitor:
     def _late(self, page: Page, now: float) -> None:
         """The look under way takes longer than this page ever needs: the next ones do not wait for its end."""
         page.late_at = NEVER
+        # A member that failed last time is slow for a known reason: hurrying would only add looks.
         if not page.flying or not page.well:
             return
+        # Before the next looks start: the place that it gives up may be the one they need.
         page.guard.yield_place(now)
         page.hurry = True
         self.schedule(page, now)
@@ -216,11 +237,13 @@ class Monitor:
         settings = page.settings
         quick = page.fast or page.hurry
         step = self._step(settings.fast_interval_s if quick else settings.interval_s)
+        # From when it was due and not from now, or each lateness would move the schedule on; unless it is too late for that.
         following = page.due + step if now - step < page.due <= now + _GRAIN_S else now + step
         if page.forced:
             page.took_extra()
         page.forced = page.overdue = False
         page.started = now
+        # Only the first of several decides when to hurry: the others start because of it.
         if not page.flying:
             page.late_at = now + page.patience_s
             self._plan(page, page.late_at)
@@ -232,6 +255,7 @@ class Monitor:
         flight.begin()
 
     def _step(self, interval_s: float) -> float:
+        # Only shorter: the bounds of `budget` are promises about the longest time (SEMANTICS 2).
         return interval_s * (1 - 0.1 * self._chance())
 
     # --- our own attention
@@ -246,6 +270,7 @@ class Monitor:
 
     def _beat(self) -> None:
         self.stalls.beat()
+        # Nobody is judged while nothing is under way, and an idle controller sleeps.
         if self._flights:
             self._beating = self._loop.call_later(self.stalls.beat_s, self._beat)
         else:

@@ -28,6 +28,7 @@ class Pulse:
         self._clock = clock
         self._stepped = stepped
         self._beat_s = beat_s
+        # From now on: what the clock was set to before this life is no step.
         self._wall = clock.wall_step()
 
     async def run(self, heart: Heart) -> None:
@@ -38,12 +39,14 @@ class Pulse:
             heart.beat()
             lag = max(0.0, self._clock.now() - began - self._beat_s)
             self.stalls += lag > 1.0
+            # The worst of late: an average would hide the one second in which looks were lost.
             self.lag_s = max(lag, self.lag_s * _FORGET)
             self._watch_wall()
 
     def _watch_wall(self) -> None:
         wall = self._clock.wall_step()
         moved, self._wall = wall - self._wall, wall
+        # Below it, slewing by a time service is the daily case.
         if abs(moved) > STEP_S:
             self.steps += 1
             self._stepped(moved)

@@ -53,12 +53,14 @@ class Recent:
             return
         turn, cell = divmod(int(look.ended // CELL_S), CELLS)
         ring = self._members.get(look.member)
+        # Made at the first look: a service that is only configured costs nothing.
         if ring is None:
             ring = self._members[look.member] = bytearray(len(self._pages) * CELLS * _WIDTH)
         at = (self._pages.index(look.page) * CELLS + cell) * _WIDTH
         # 0 is "never written": turns are 1 to 255 and round again
         if ring[at] != turn % 255 + 1:
             ring[at : at + _WIDTH] = bytes((turn % 255 + 1, 0, 0, 0, 0, 0))
+        # Only good looks are timed: how long a timeout takes is known.
         if look.good:
             took = _packed(look.ended - look.started)
             ring[at + 1] = min(ring[at + 1] or took, took)
@@ -72,6 +74,7 @@ class Recent:
     def shown(self, member: str, now: float) -> dict[str, dict[str, list[Any]]]:
         """Each page's columns, oldest cell first, the last one still filling; None where there was no look. Durations in seconds."""
         ring = self._members.get(member, b"")
+        # Cells by the clock and not by the reader: everybody sees the same columns.
         newest = int(now // CELL_S)
         cells = range(newest - CELLS + 1, newest + 1)
         return {page: _columns([_cell(ring, row, number) for number in cells]) for row, page in enumerate(self._pages)}

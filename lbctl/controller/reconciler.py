@@ -92,21 +92,27 @@ class Reconciler:
     def want(self, desired: Desired, *, correct: bool = True, verified: int = 0) -> None:
         """This should be shown from now on. `correct` False: drift is only told. `verified`: the epoch that start-up found in place."""
         old = self._desired
+        # Late news from a turn that was overtaken must not take the world back (H41).
         if self._closed or (old is not None and desired.epoch < old.epoch):
             return
+        # A maintenance is over: drift that was only told until now is put right.
         resumed = correct and not self._correct and bool(self._drift)
         self._correct = correct
         if old is not None and _same(old, desired) and not resumed:
             self._cap_ttl(desired)
             return
         self._desired = desired
+        # Start-up has seen it in place: writing it again would be a change of serial for nothing.
         if old is None and verified >= desired.epoch:
             self._applied = self._verified = desired.epoch
             self._rest()
             return
+        # The answer stands; only how long it may be kept changes.
         only_ttl = old is not None and _same(old, replace(desired, low_ttl_s=old.low_ttl_s)) and self._verified == desired.epoch
+        # `_fresh`: written without being read first, because a new epoch is wanted whatever stands there.
         self._fresh = self._fresh or not (resumed or only_ttl)
         if old is None or desired.epoch > old.epoch:
+            # A newer epoch than the one that was superseded: this writer may be the right one again.
             self._stale = False
         self._start()
 
@@ -120,6 +126,7 @@ class Reconciler:
     def leave(self) -> None:
         """Nothing is to be written for now: what is shown stays as it is."""
         self._desired = None
+        # A pause between tries must not outlast the wish that it waits for.
         self._news()
 
     async def close(self) -> None:
@@ -129,6 +136,7 @@ class Reconciler:
             self._timer.cancel()
         if self._task is not None and not self._task.done():
             self._task.cancel()
+            # Waited for: what it was writing must have ended before the actuator's connection goes.
             await asyncio.wait([self._task])
         await self.actuator.close()
 
@@ -149,6 +157,7 @@ class Reconciler:
         """Looks again after a while. Spread by name, so that ten thousand do not look at once."""
         if self._closed or self._desired is None:
             return
+        # By name and not by chance: the same after each restart, so that load does not wander.
         spread = 0.75 + (zlib.crc32(self.actuator.id.encode()) % 1000) / 2000
         self._timer = asyncio.get_running_loop().call_later(self._pool.pace.drift_s * spread, self._start)
 
@@ -156,6 +165,7 @@ class Reconciler:
         pause = self._pool.pace.pause_s
         while (desired := self._desired) is not None:
             trouble = await self._try(desired)
+            # Wanted otherwise meanwhile: what came of the old try is nobody's trouble.
             if self._desired is not desired:
                 continue
             if trouble is None:
@@ -163,11 +173,13 @@ class Reconciler:
             self._complain(desired, trouble)
             await self._pause(self._pool.pace.hopeless_s if trouble.hopeless else pause)
             pause = min(pause * 2, self._pool.pace.pause_max_s)
+        # Before resting: a wish that comes from now on starts a task of its own.
         self._task = None
         self._rest()
 
     async def _try(self, desired: Desired) -> _Trouble | None:
         """One try; what nobody expected is trouble like any other, or nobody would ever try again."""
+        # Filled from inside: what falls unexpectedly leaves it empty and is told by the supervisor.
         found: list[_Trouble | None] = []
 
         async def once() -> None:
@@ -191,9 +203,11 @@ class Reconciler:
         pace = self._pool.pace
         async with self._pool.slots:
             try:
+                # Inside the slot: waiting for one must not use up the time of the try.
                 async with asyncio.timeout(pace.limit_s + pace.settle_s):
                     return await self._follow(desired)
             except Superseded as error:
+                # From now on only read: each further write would be a stale writer's (H41).
                 self._stale, self._fresh = True, False
                 return _Trouble(error.reason, str(error), hopeless=True)
             except ActuatorError as error:
@@ -203,11 +217,13 @@ class Reconciler:
 
     async def _follow(self, desired: Desired) -> _Trouble | None:
         """The TTL goes down before anything else and up after everything else: no cache may take the old answer with the long one (H49)."""
+        # Told also where nothing is cached: a drain waits until every actuator has said how long.
         if desired.low_ttl_s is not None and desired.low_ttl_s != self._low_ttl_s:
             left_s = await self._cached.set_ttl(desired.low_ttl_s) if self._cached is not None else 0.0
             self._low_ttl_s = desired.low_ttl_s
             self._tell(Drained(self.actuator.id, left_s))
         trouble = await self._follow_answer(desired)
+        # Only when the new answer stands everywhere: before that the long TTL would go out with the old one.
         if trouble is None and desired.low_ttl_s is None and self._low_ttl_s is not None and self._cached is not None:
             await self._cached.set_ttl(None)
         self._low_ttl_s = desired.low_ttl_s if trouble is None else self._low_ttl_s
@@ -224,8 +240,10 @@ class Reconciler:
                 return _Trouble("superseded", f"another decision stands: {trouble.detail}", hopeless=True)
             if self._stale or trouble.reason == "superseded":
                 return trouble
+            # What was verified is only put right where that is allowed; what never was goes on being applied (SEMANTICS 7).
             if self._verified == desired.epoch and not self._drifted(actual, trouble):
                 return trouble if trouble.reason != "drift" else None
+        # Success is what is read below, not that this returned (H42).
         await self.actuator.apply(desired)
         self._fresh = False
         if self._applied != desired.epoch:
@@ -242,6 +260,7 @@ class Reconciler:
         """Tells of a change behind our back, once; says whether it may be put right. A place that is merely silent has not changed."""
         if trouble.reason != "drift":
             return False
+        # Once for each thing that is shown: it is read every minute.
         if trouble.detail != self._drift:
             self._drift = trouble.detail
             self._tell(Drifted(self.actuator.id, trouble.detail))
@@ -255,7 +274,9 @@ class Reconciler:
             if trouble is None:
                 self._seen(desired)
                 return None
+            # A newer wish ends the waiting: nobody needs to see the old one arrive.
             if waited >= self._pool.pace.settle_s or self._desired is not desired:
+                # Just written and not yet seen is no drift: nobody has changed it behind our back.
                 return trouble if trouble.reason != "drift" else _Trouble("unverified", trouble.detail)
             await self._pool.clock.sleep(pause)
             waited, pause = waited + pause, min(pause * 2, 1.0)
@@ -263,12 +284,15 @@ class Reconciler:
     def _compare(self, actual: Actual, desired: Desired) -> _Trouble | None:
         """None: every place shows it. A place that shows something else is `drift`; one that cannot be read has its own reason."""
         want = wanted(desired, self.actuator.view)
+        # The epoch is compared where a place can tell it: the same address may be another decision's (A, B, A).
         wrong = [p for p in actual.places if p.addresses is not None and (p.addresses != want or p.epoch not in (None, desired.epoch))]
         if wrong:
             shown = "; ".join(f"{p.name} shows {', '.join(sorted(p.addresses or ())) or 'nothing'}{_epoch(p.epoch)}" for p in wrong)
+            # A newer epoch is another writer's truth, never something to be put right.
             newer = [p for p in wrong if p.epoch is not None and p.epoch > desired.epoch]
             return _Trouble("superseded", f"a newer epoch is published: {shown}", hopeless=True) if newer else _Trouble("drift", shown)
         silent = [p for p in actual.places if p.addresses is None]
+        # A place that cannot be read may show anything: nothing is verified while one is silent (H40).
         if silent or not actual.places:
             first = silent[0].error_reason if silent else ""
             return _Trouble(first or "unread", "; ".join(f"{p.name}: {p.error}" for p in silent) or "no place to read")
@@ -276,6 +300,7 @@ class Reconciler:
 
     def _seen(self, desired: Desired) -> None:
         mended, self.trouble = bool(self.trouble), ""
+        # Told when it becomes true again, not at each reading.
         if self._verified != desired.epoch or self._drift or mended:
             if self._applied != desired.epoch:
                 self._applied = desired.epoch

@@ -37,6 +37,7 @@ class Stalls:
         now = self._now()
         if self._last is not None:
             self.late(now - self._last - self.beat_s, now)
+            # The whole gap from beat to beat: nobody knows where within it the loop stood.
             if now - self._last > self.limit_s:
                 self.count += 1
                 self._gaps.append((self._last, now))
@@ -44,6 +45,7 @@ class Stalls:
 
     def rest(self) -> None:
         """Nothing is under way: until the next beat nobody needs to know."""
+        # Without looks under way nothing is judged: a gap from now on is nobody's.
         self._last = None
 
     def late(self, seconds: float, now: float) -> None:
@@ -61,6 +63,7 @@ class Stalls:
     def overlap(self, started: float, ended: float, limit_s: float) -> bool:
         """Whether a gap longer than that lies over the look, the one that may be ending just now included."""
         now = self._now()
+        # The beat itself is late: this look's result may come before it in the same batch.
         if self._last is not None and now - self._last > limit_s and self._last < ended:
             return True
         return any(end - begin > limit_s and begin < ended and end > started for begin, end in self._gaps)

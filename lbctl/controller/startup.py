@@ -29,8 +29,10 @@ async def published(
     """What every actuator shows. Asks again for at most `patience_s` while one of them cannot be read at all; `slots` bounds the readings at once."""
     until = clock.now() + patience_s
     while True:
+        # Held for one reading, not for the patience: who waits for a dead server must not hold up the others.
         async with slots or nullcontext():
             shown = await asyncio.gather(*(_read(settings, actuator, supervisor) for actuator in actuators))
+        # One silent actuator is waited for: what it shows may contradict what all the others do.
         if clock.now() >= until or not any(item.unread for item in shown):
             return tuple(shown)
         await clock.sleep(_PAUSE_S)
@@ -46,6 +48,7 @@ async def _read(settings: ServiceSettings, actuator: Actuator, supervisor: Super
         except TimeoutError:
             return
 
+    # A surprise in one actuator makes it unread, not the whole start impossible.
     fallen = await supervisor.attempt(f"read {actuator.id}", read())
     if not found:
         why = f"{type(fallen).__name__}: {fallen}" if fallen is not None else f"no answer within {READ_S:g} s"
@@ -59,7 +62,9 @@ def in_members(settings: ServiceSettings, actuator: str, view: str, actual: Actu
     if not read:
         return Shown(actuator, unread=True, detail="; ".join(f"{p.name}: {p.error}" for p in actual.places) or "no place to read")
     kinds = {place.addresses for place in read}
+    # The highest: one place that has a newer epoch is enough to know that our memory is old (H27).
     epoch = max((place.epoch for place in read if place.epoch is not None), default=None)
+    # No member at all, though each place shows one: half a write is something that a person must see (H40).
     if len(kinds) > 1:
         told = "; ".join(f"{p.name} shows {', '.join(sorted(p.addresses or ())) or 'nothing'}" for p in read)
         return Shown(actuator, epoch=epoch, detail=f"its places disagree: {told}")
@@ -76,6 +81,7 @@ def _members(settings: ServiceSettings, view: str, addresses: frozenset[str]) ->
     found, left = [], set(addresses)
     for member in settings.members:
         own = set(member.address.get(view) or member.address.get("") or ())
+        # One of its addresses is enough: a family may be withheld (H22).
         if own & addresses:
             found.append(member.name)
             left -= own

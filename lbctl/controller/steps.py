@@ -26,6 +26,7 @@ def steps_of(before: State, decision: Decision, event: Event, now: float) -> lis
     """The lines of one turn, in the order in which they are to be read: what was heard, what followed, what was answered."""
     after = decision.state.saved
     lines = [*_heard(before, event), *(_noted(note) for note in decision.notes)]
+    # A save without a word would be a revision that nobody can explain.
     if after is not before.saved and after != before.saved and not decision.notes:
         lines.append(("saved", decision.reason, "lbctl", {}))
     if isinstance(event, Command) and decision.reply is not None:
@@ -33,11 +34,13 @@ def steps_of(before: State, decision: Decision, event: Event, now: float) -> lis
     if not lines:
         return []
     changed = changes(before.saved, after)
+    # The one that the store will give it: all lines of a decision name the same.
     revision = before.revision + bool(changed)
     made = [Step(at=now, service=after.service, kind=kind, text=text, by=by, epoch=after.epoch, revision=revision, data=data)
             for kind, text, by, data in lines]
     if changed:
         last = made[-1]
+        # With the last line: whoever reads in order has then heard everything that led to it.
         made[-1] = Step(at=now, service=last.service, kind=last.kind, text=last.text, by=last.by, epoch=last.epoch, revision=revision,
                         data={**last.data, "saved": changed})
     return made
@@ -59,6 +62,7 @@ def _heard(before: State, event: Event) -> Iterator[_Line]:
         yield "ttl-lowered", f"{event.actuator}: caches hold older answers for {event.left_s:.0f} s more", "", {"actuator": event.actuator}
     elif isinstance(event, ApplyFailed):
         known = before.actuators.get(event.actuator)
+        # By reason and not by text: tries for hours differ in their details only.
         if known is None or known.error_reason != event.reason:
             yield "apply-failed", f"{event.actuator}: {event.detail}", "", {"actuator": event.actuator, "reason": event.reason}
     elif isinstance(event, Drifted):
@@ -75,6 +79,7 @@ def _synced(before: State, event: SyncSeen | SyncUnknown) -> Iterator[_Line]:
     """A line where the source tells of another sync than it did, or cannot tell any more: what `fresh-enough` and `re-synced` rest on."""
     known = before.members.get(event.member)
     if isinstance(event, SyncUnknown):
+        # The edge: a source that stays silent is news once.
         if known is None or known.sync_unknown != event.detail:
             yield "sync-unknown", f"{event.member}: {event.detail}", "", {"member": event.member, "detail": event.detail}
     elif known is None or (known.sync_started, known.sync_from) != (event.started, event.source):
@@ -88,6 +93,7 @@ def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
     last = sight.last
     for way, part in look.ways:
         yield from _looked_over(sight.way(way), way, part)
+    # The same again: of ten thousand members that are well nothing is written.
     if last is not None and (last.verdict, last.reason) == (look.verdict, look.reason) and bool(look.void) == bool(sight.voided):
         return
     said = "void: " + look.void if look.void else look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
@@ -107,6 +113,7 @@ _WAYS = {"4": "over IPv4", "6": "over IPv6", "direct": "directly", "client": "by
 def _looked_over(sight: PageSight | None, way: str, look: ProbeResult) -> Iterator[_Line]:
     """A line where the page says something else over this address family or path than it did (H5, H22)."""
     last = sight.last if sight is not None else None
+    # A way that was well from the beginning is no news either.
     if look.void or (last is not None and (last.verdict, last.reason) == (look.verdict, look.reason)) or (last is None and look.good):
         return
     said = look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
@@ -126,6 +133,7 @@ def _noted(note: Note) -> _Line:
 
 def _answered(command: Command, reply: Reply) -> _Line:
     verb = type(command).__name__  # what replay reads; the sentence has the word that is typed
+    # `by` has a place of its own in the line, and `key` is no part of what was asked.
     asked = {field.name: plain(getattr(command, field.name)) for field in fields(command) if field.name not in ("service", "by", "key")}
     data = {"command": {"verb": verb, **asked}, "code": int(reply.code), "rule": reply.rule, "evidence": plain(reply.evidence)}
     if command.key:
@@ -155,6 +163,7 @@ def changes(before: Saved, after: Saved) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """Frozen values as what JSON knows."""
+    # Sorted, so that equal states give equal lines: the chain of hashes is over the text.
     if isinstance(value, (frozenset, set)):
         return sorted(plain(item) for item in value)
     if isinstance(value, (tuple, list)):

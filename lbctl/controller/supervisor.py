@@ -62,9 +62,11 @@ class Fallen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        # Cancelling, and the end of the process, are no surprises and must get through.
         if not isinstance(error, Exception):
             return False
         self.error = error
+        # Never silent: a loop that falls and rises unseen is the fault that H55 is about.
         self._supervisor.tell(self._name, error)
         return True
 
@@ -81,6 +83,7 @@ class Supervisor:
 
     def spawn(self, name: str, loop: Callable[[Heart], Awaitable[None]], *, critical: bool = True, limit_s: float = 30.0) -> None:
         """Runs a loop for ever, again after each fall. Returning ends it."""
+        # Its heart beats in the loop and not here: a supervisor that is well proves nothing about the loop.
         self._keep(self._again(name, loop, self.heart(name, limit_s, critical=critical)), name)
 
     def heart(self, name: str, limit_s: float, *, critical: bool = True) -> Heart:
@@ -90,6 +93,7 @@ class Supervisor:
 
     def task(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Runs something with an end, once."""
+        # The set keeps the reference: a task that only the event loop knows may be collected while it runs.
         task = self._keep(self.attempt(name, work), name)
         task.add_done_callback(lambda _: work.close())  # one that was cancelled before it began was never awaited
         return task
@@ -115,6 +119,7 @@ class Supervisor:
 
         Asked again every second: `asyncio.wait_for` of Python 3.11, on which the mail library builds, can drop a cancellation.
         """
+        # Again and again: what is cancelled may start something while it ends.
         while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
             for task in tasks:
                 task.cancel()
@@ -131,6 +136,7 @@ class Supervisor:
         pause = _PAUSE_S
         while True:
             began = self.clock.now()
+            # Returned by itself: it has ended, and its silence must not feed the alarm.
             if await self.attempt(name, loop(heart)) is None:
                 del self._hearts[name]
                 return
@@ -142,6 +148,7 @@ class Supervisor:
     def tell(self, name: str, error: Exception) -> None:
         """Writes down a surprise."""
         self.faults[name] += 1
+        # The last place is enough to find it, and the log stays one line for each fall.
         last = traceback.extract_tb(error.__traceback__)[-1:]
         where = f"{last[0].filename.rpartition('/')[2]}:{last[0].lineno}" if last else ""
         log.error("fell", loop=name, error=f"{type(error).__name__}: {error}", where=where, times=self.faults[name])

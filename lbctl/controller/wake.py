@@ -30,9 +30,11 @@ class Alarm:
 
     def set(self, at: float | None, now: float) -> None:
         """None: no ring is wanted."""
+        # What has passed was judged in this very turn: asked again at once, it would spin.
         if at is not None and at <= now:
             at = now + _PAST_S
         self._at = at
+        # An early timer costs one look at the clock; cancelling and arming at every look costs more.
         if at is None or (self._handle is not None and self._handle_at <= at):
             return
         self._arm(at, now)
@@ -54,6 +56,7 @@ class Alarm:
         at, now = self._at, self._clock.now()
         if at is None:
             return
+        # A timer may fire a moment early by the loop's own rounding.
         if now < at - _EARLY_S:
             self._arm(at, now)
             return

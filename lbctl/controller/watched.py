@@ -8,7 +8,9 @@ from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ProbeSettings
 from lbctl.probes.base import Aim, Cancel, Probe
 
+# Two at once: the hint of a crash, and the look that confirms a candidate, may come in the same second (H23).
 EXTRA_BURST = 2.0
+# Long, because the guard itself was perhaps what made the look slow; doubled each time it happens again.
 GUARD_REST_S = 60.0
 GUARD_REST_MAX_S = 3600.0
 NEVER = float("inf")
@@ -58,6 +60,7 @@ class Page:
     def patience_s(self) -> float:
         """How long a look may take before it is late: what its history makes likely and a little more; without one, a third of the timeout."""
         timeout = self.aim.target.timeout_s
+        # Well above what is usual, with a floor for members that answer in a millisecond, whose spread is next to nothing.
         return 2 * self._mean + 8 * self._spread + timeout / 16 if self._mean else timeout / 3
 
     def hurried(self, flying: int) -> bool:
@@ -67,6 +70,7 @@ class Page:
     def extra_wait(self, now: float) -> float:
         """How long until the page's allowance has room for an extra look; 0: now."""
         refill = self.settings.fast_interval_s
+        # Fills with time: as many as the fast pace would have made, whoever asks.
         self._extra = min(EXTRA_BURST, self._extra + (now - self._extra_at) / refill)
         self._extra_at = now
         return max((1 - self._extra) * refill, 0.0)
@@ -79,10 +83,13 @@ class Page:
         """Any end ends the hurry; a good one tells how long looks take."""
         self.hurry = False
         self.well = result.good
+        # Failures teach nothing about how long a good look takes: a timeout would make every later one seem in time.
         if result.good and not result.void:
             took = result.ended - result.started
+            # Before the mean that it is measured against, as TCP does for its own timer (RFC 6298 section 2).
             self._spread += (abs(took - self._mean) - self._spread) / 8 if self._mean else took
             self._mean += (took - self._mean) / 8 if self._mean else took
+            # Only after a good look: a member that is down needs no hint of its end.
             self.guard.arm()
 
     def close(self) -> None:
@@ -106,6 +113,7 @@ class Flight:
         self._cancel = self.page.aim.start(self.done)
 
     def done(self, result: ProbeResult) -> None:
+        # Cancelled or told already: a look is reported once.
         if not self.ended:
             self.ended = True
             self._cancel = None
@@ -132,6 +140,7 @@ class Guard:
 
     def share(self, page: Page) -> None:
         """The page belongs to this member."""
+        # A page has its own until it joins its member's: one connection to a member, not one to each page.
         if page.guard is not self:
             page.guard.close(page)
         page.guard = self
@@ -139,6 +148,7 @@ class Guard:
 
     def arm(self) -> None:
         """The member is well: the connection may be opened, unless it rests."""
+        # Not while it rests: it gave its place up to let looks succeed.
         if self._cancel is None and self._aim.target.guarded and self._schedule.now() >= self._rests_until:
             self._cancel = self._aim.guard(self._tripped)
 
@@ -156,6 +166,7 @@ class Guard:
 
     def close(self, page: Page) -> None:
         """The page leaves; the connection goes with it, and comes back with the next good look at another."""
+        # The connection was made by one page's aim, which may be the one that goes: opened anew at need.
         if page in self._pages:
             self._pages.remove(page)
         self.cut()
