@@ -20,6 +20,7 @@ STORES: dict[str, Callable[[str, JournalLimits], Store]] = {
 def open_store(where: str, limits: JournalLimits = AS_IN_THE_CONTRACT) -> Store:
     """The store that `where` names; KeyError for a kind that is not listed."""
     kind, colon, rest = where.partition(":")
+    # A path may hold a colon; a kind never holds a slash.
     if not colon or "/" in kind:
         return STORES["sqlite"](where, limits)
     return STORES[kind](rest, limits)

@@ -24,6 +24,7 @@ class JournalLimits:
     """How long journal lines are kept (seconds, counted from the newest) and how large the whole may grow (contract section 3, `journal`)."""
 
     keep_s: float = 400 * 86400.0
+    # The whole file, state included: it is the disk that must not fill up.
     size_max_bytes: int = 1 << 30
 
 
@@ -43,6 +44,7 @@ class Checked:
     head: int
     broken_at: int | None = None
 
+# Retries come within seconds; a day covers the script that somebody starts again the next morning.
 RECEIPT_KEEP_S = 86400.0
 RECEIPTS_MAX = 2000
 """How long receipts are kept (counted from the newest), and how many of them."""
@@ -58,6 +60,7 @@ class Receipt:
     key: str
     request: str
     at: float
+    # 0 and not absent: that it was decided must be known even where nobody heard the answer (H36).
     status: int = 0
     body: bytes = b""
     media: str = ""

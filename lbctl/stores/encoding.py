@@ -30,6 +30,7 @@ def encode(saved: Saved) -> str:
 
 def decode(text: str) -> Saved:
     """The state from JSON; ValueError where the text is none. Fields that a newer version added are left aside."""
+    # Checked like foreign data: a text that passes its checksum may still be of another version.
     return _SAVED.validate_json(text)
 
 
@@ -40,10 +41,12 @@ def checksum(service: str, revision: int, text: str) -> str:
 
 def data_text(data: Mapping[str, Any]) -> str:
     """A step's data as JSON; what JSON cannot say becomes text rather than losing the line."""
+    # One spelling for equal data: the hash is over this text.
     return json.dumps(dict(data), separators=(",", ":"), sort_keys=True, default=str)
 
 
 def chain(previous: str, step: Step, data: str) -> str:
     """The hash of one journal line, given the hash of the line before it and its data as text."""
+    # As a list of values: fields glued together could be cut elsewhere and give the same text.
     line = json.dumps([step.seq, step.at, step.service, step.kind, step.text, step.by, step.epoch, step.revision, data], separators=(",", ":"))
     return hashlib.sha256(f"{previous}\n{line}".encode()).hexdigest()

@@ -46,6 +46,7 @@ class MemoryStore:
     async def load(self, service: str) -> Loaded:
         revision, saved = self.disk.states.get(service, (0, None))
         if service in self.disk.torn:
+            # With its revision: a save over it must still be compared with what is there.
             return Loaded(None, revision, "torn")
         return Loaded(saved, revision)
 
@@ -55,8 +56,10 @@ class MemoryStore:
         if found != expected:
             raise StaleRevision(expected, found)
         self.disk.states[saved.service] = (expected + 1, saved)
+        # A whole new state has replaced the torn one.
         self.disk.torn.discard(saved.service)
         self._write(steps)
+        # After the change: a crash here leaves it on the disk, and nobody was told.
         await self.disk.after()
         return expected + 1
 
@@ -72,7 +75,9 @@ class MemoryStore:
             self.disk.journal.append((line, chain(previous, line, data_text(line.data))))
             key, _, request = str(line.data.get("key", "")).partition("/")
             if key:
+                # What was told already is not undone by a line that is stored late.
                 self.disk.receipts.setdefault(key, Receipt(key, request, line.at, step=line))
+        # Whole lines from the far end: what is left is still one chain.
         del self.disk.journal[:-self.disk.journal_max]
 
     async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
@@ -95,6 +100,7 @@ class MemoryStore:
 
     async def keep(self, receipt: Receipt) -> None:
         await self.disk.before()
+        # Out and in again: the order of the dictionary is their age.
         self.disk.receipts.pop(receipt.key, None)
         self.disk.receipts[receipt.key] = receipt
         while len(self.disk.receipts) > RECEIPTS_MAX:

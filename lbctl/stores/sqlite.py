@@ -24,6 +24,7 @@ from lbctl.stores.encoding import checksum, decode, encode
 from lbctl.stores.sqlite_file import open_database
 from lbctl.stores.sqlite_thread import SqliteThread
 
+# Pruning asks for sizes and ages: not at every save, which somebody waits for.
 _PRUNE_EVERY = 200
 """Writes between two looks at the journal's bounds."""
 _PAST_ALL = 2**62
@@ -45,9 +46,11 @@ class SqliteStore:
         try:
             return await self._thread.call(lambda connection: self._load(connection, service), writes=False)
         except StoreUnavailable as error:
+            # A value and no exception: a start goes on without a memory and says why (SEMANTICS 6).
             return Loaded(None, 0, f"the state cannot be read: {error}")
 
     async def save(self, saved: Saved, *, expected: int, steps: Sequence[Step]) -> int:
+        # In the caller's thread: the one thread of the store is everybody's.
         text = encode(saved)
         return await self._thread.call(lambda connection: self._save(connection, saved.service, text, expected, steps), writes=True)
 
@@ -57,6 +60,7 @@ class SqliteStore:
     async def steps(self, *, since: int = 0, service: str | None = None, limit: int = 1000, newest: bool = False) -> list[Step]:
         found: list[Step] = []
         after, before = since, _PAST_ALL
+        # Slice by slice: a save waits behind one of them at most.
         while len(found) < limit:
             part = await self._part(after, before, service, min(SLICE, limit - len(found)), newest)
             found = [*part, *found] if newest else [*found, *part]
@@ -92,24 +96,30 @@ class SqliteStore:
 
     def _load(self, connection: sqlite3.Connection, service: str) -> Loaded:
         row = connection.execute("SELECT * FROM state WHERE service = ?", (service,)).fetchone()
+        # The problem with it: in a file that was begun anew "absent" is not "new" (H26).
         if row is None:
             return Loaded(None, 0, self.problem)
         _, revision, text, digest, old_revision, old_text, old_digest = row
         if (saved := _readable(service, revision, text, digest)) is not None:
             return Loaded(saved, revision, self.problem)
+        # One step back may miss a move; what is published is then newer, and the start says so (H27).
         if (saved := _readable(service, old_revision, old_text, old_digest)) is not None:
             return Loaded(saved, revision, f"the state of revision {revision} is torn; revision {old_revision} is used")
+        # With its revision: the next save must replace this row, not pretend that there is none.
         return Loaded(None, revision, f"the state of revision {revision} is torn, and so is the copy before it")
 
     def _save(self, connection: sqlite3.Connection, service: str, text: str, expected: int, steps: Sequence[Step]) -> int:
         revision = expected + 1
         digest = checksum(service, revision, text)
+        # IGNORE and not REPLACE: a row that somebody else wrote first must show as stale.
         if expected == 0:
             changed = connection.execute("INSERT OR IGNORE INTO state (service, revision, text, sum) VALUES (?, ?, ?, ?)",
                                          (service, revision, text, digest)).rowcount
         else:
+            # The comparison is in the write itself: between a read and a write there would be room for somebody else.
             changed = connection.execute("UPDATE state SET old_revision = revision, old_text = text, old_sum = sum, revision = ?, text = ?, sum = ?"
                                          " WHERE service = ? AND revision = ?", (revision, text, digest, service, expected)).rowcount
+        # Before the lines are added: a refused save leaves nothing, not even its story.
         if changed != 1:
             found = connection.execute("SELECT revision FROM state WHERE service = ?", (service,)).fetchone()
             raise StaleRevision(expected, found[0] if found else 0)

@@ -32,6 +32,7 @@ UPGRADES: dict[int, str] = {
 }
 """From each version, what leads to the next. `mark` keeps the two ends of the journal's chain: `tail` before the oldest line, `head` the newest."""
 
+# For a person with `sqlite3` on the same file; another lbctl is kept out by the lock.
 _BUSY_S = 2.0
 
 
@@ -46,6 +47,7 @@ class Opened:
 
 def open_database(path: Path) -> Opened:
     """Opens, checks and upgrades. Raises `StoreUnavailable` where there is nothing to read and nothing can be written, or for a newer version."""
+    # Before it is opened for writing: opening alone would already change the evidence.
     if path.exists() and _broken(path):
         problem = f"{path.name} was torn and is kept as {_move_aside(path)}"
         return Opened(_writable(path), problem=problem)
@@ -57,6 +59,7 @@ def open_database(path: Path) -> Opened:
 
 def _broken(path: Path) -> bool:
     """Judged by reading alone, so that the evidence stays as it was found."""
+    # Created and never written, by a crash in the first moment: nothing is lost by beginning.
     if path.stat().st_size == 0:
         return False
     try:
@@ -79,6 +82,7 @@ def _move_aside(path: Path) -> str:
     number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.broken-{n}").exists())
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)
+        # The log too: it may hold the only good copy of what the file has lost.
         if part.exists():
             part.rename(path.with_name(f"{path.name}.broken-{number}{suffix}"))
     return f"{path.name}.broken-{number}"
@@ -88,13 +92,16 @@ def _writable(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     try:
+        # WAL, so that a person may read while it is written; FULL, so that a commit survives a power cut (H25).
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _upgrade(connection)
+        # Outside the versions: an older lbctl leaves the table alone, so that the way back stays open.
         connection.execute(RECEIPTS)
     except BaseException:
         connection.close()
         raise
+    # The umask of whoever started it is not to be trusted with it.
     path.chmod(0o600)
     return connection
 
@@ -104,10 +111,12 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     if found > VERSION:
         raise StoreUnavailable(f"the state file is of version {found}, this lbctl knows {VERSION}: it was left alone")
     for version in range(found, VERSION):
+        # The version in the same transaction: a crash leaves the old tables or the new ones.
         connection.executescript(f"BEGIN IMMEDIATE; {UPGRADES[version]} PRAGMA user_version = {version + 1}; COMMIT;")
 
 
 def _for_reading(path: Path, error: Exception) -> Opened:
+    # Nothing to read either: then there is no store at all.
     if not path.exists():
         raise StoreUnavailable(f"{path}: {error}") from error
     try:

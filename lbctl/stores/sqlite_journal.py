@@ -44,8 +44,10 @@ def _set_mark(connection: sqlite3.Connection, name: str, seq: int, digest: str) 
 
 def append(connection: sqlite3.Connection, steps: Sequence[Step]) -> list[Step]:
     """Adds lines at the end of the chain; returns them with their numbers."""
+    # The mark is not written for nothing.
     if not steps:
         return []
+    # The mark and not the last line: a journal whose end was cut off must not go on as if it were whole.
     seq, digest = head(connection)
     rows, numbered = [], []
     for step in steps:
@@ -53,6 +55,7 @@ def append(connection: sqlite3.Connection, steps: Sequence[Step]) -> list[Step]:
         data = data_text(step.data)
         numbered.append(replace(step, seq=seq))
         digest = chain(digest, numbered[-1], data)
+        # Number and hash are given here, inside the transaction: the order of the chain is the order of commits.
         rows.append((seq, step.at, step.service, step.kind, step.text, step.by, step.epoch, step.revision, data, digest))
     connection.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
     _set_mark(connection, "head", seq, digest)
@@ -65,18 +68,22 @@ def prune(connection: sqlite3.Connection, limits: JournalLimits) -> int:
     if newest is None:
         return 0
     oldest = connection.execute("SELECT seq, at, hash FROM journal ORDER BY seq LIMIT ?", (PRUNE_BATCH,)).fetchall()
+    # Size goes before age: a full disk would stop every save.
     too_big = _used(connection) > limits.size_max_bytes
+    # Never the newest: the age of all others is counted from it.
     gone = oldest[:-1] if too_big else [row for row in oldest if row[1] < newest[0] - limits.keep_s]
     if not gone:
         return 0
     seq, _, digest = gone[-1]
     connection.execute("DELETE FROM journal WHERE seq <= ?", (seq,))
+    # The hash of the last that went: with it the first that is left can still be followed.
     _set_mark(connection, "tail", seq, digest)
     return len(gone)
 
 
 def _used(connection: sqlite3.Connection) -> int:
     """Bytes of the file that hold something: freed pages are used again."""
+    # The file never shrinks by deleting; only pages in use say whether there is room.
     pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
     return int((pages - free) * size)
 
@@ -104,14 +111,17 @@ def verify(connection: sqlite3.Connection, since: int, limit: int) -> Checked:
     newest, (seq, digest) = head(connection), _mark(connection, "tail")
     if since > seq:
         row = connection.execute("SELECT seq, hash FROM journal WHERE seq = ?", (since,)).fetchone()
+        # The line to go on from is gone or was never there: then nothing can be said of what follows.
         if row is None:
             return Checked(since, newest[0], broken_at=since)
         seq, digest = row
     rows = connection.execute("SELECT * FROM journal WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)).fetchall()
     for row in rows:
         step = Step(at=row[1], service=row[2], kind=row[3], text=row[4], by=row[5], epoch=row[6], revision=row[7], seq=row[0])
+        # A gap in the numbers is a break even where every hash fits.
         if row[0] != seq + 1 or chain(digest, step, row[8]) != row[9]:
             return Checked(seq, newest[0], broken_at=seq + 1)
         seq, digest = row[0], row[9]
+    # Read to the end and not at the mark: lines were taken off the end.
     cut_short = len(rows) < limit and (seq, digest) != newest
     return Checked(seq, newest[0], broken_at=seq + 1 if cut_short else None)

@@ -26,6 +26,7 @@ def file_decided(connection: sqlite3.Connection, steps: Iterable[Step]) -> None:
     for step in steps:
         key, _, request = str(step.data.get("key", "")).partition("/")
         if key:
+            # IGNORE: a line that is stored late must not take the place of what was told.
             connection.execute("INSERT OR IGNORE INTO receipt (key, request, at, seq) VALUES (?, ?, ?, ?)", (key, request, step.at, step.seq))
 
 
@@ -33,6 +34,7 @@ def keep(connection: sqlite3.Connection, receipt: Receipt) -> None:
     """See `stores.base.Store.keep`; what is too old or too much goes."""
     values = (receipt.key, receipt.request, receipt.at, receipt.status, receipt.body, receipt.media, json.dumps(receipt.headers))
     connection.execute("INSERT OR REPLACE INTO receipt (key, request, at, status, body, media, headers) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    # By the newest receipt's time and not by a clock: one that was set forward would forget them all (H30).
     connection.execute("DELETE FROM receipt WHERE at < ?", (receipt.at - RECEIPT_KEEP_S,))
     connection.execute("DELETE FROM receipt WHERE key IN (SELECT key FROM receipt ORDER BY at DESC, key LIMIT -1 OFFSET ?)", (RECEIPTS_MAX,))
 
@@ -43,5 +45,6 @@ def find(connection: sqlite3.Connection, key: str) -> Receipt | None:
     if row is None:
         return None
     request, at, seq, status, body, media, headers = row
+    # Only where nothing was told: else the answer itself is repeated.
     step = line(connection, seq) if not status else None
     return Receipt(key, request, at, status, body, media, tuple((name, value) for name, value in json.loads(headers)), step)

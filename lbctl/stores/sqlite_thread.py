@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from lbctl.errors import LbctlError, StoreUnavailable
 
 T = TypeVar("T")
+# Bounds how long the first in a batch waits for the last.
 BATCH = 256
 """Jobs in one transaction at most."""
 
@@ -39,12 +40,15 @@ class SqliteThread:
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
+        # Unbounded here and bounded where jobs come from: a loop waits for its save before it makes another.
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        # A daemon: a disk that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
 
     async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         """Runs `work` in the thread, inside a transaction if it writes. Raises what it raised, `StoreUnavailable` for whatever SQLite says."""
+        # Otherwise a job would wait for ever for a thread that has ended.
         if not self._thread.is_alive():
             raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
@@ -61,8 +65,10 @@ class SqliteThread:
         going = True
         while going:
             batch = [self._jobs.get()]
+            # What has queued up, without waiting for more: nobody waits for a batch to become full.
             while len(batch) < BATCH and not self._jobs.empty():
                 batch.append(self._jobs.get())
+            # What was queued before the end is still done.
             going = None not in batch
             self._do([job for job in batch if job is not None])
         if self._connection is not None:
@@ -75,6 +81,7 @@ class SqliteThread:
             for job in jobs:
                 job.error = error
         else:
+            # Writes first: whoever reads in the same batch reads what was just written.
             self._write(connection, [job for job in jobs if job.writes])
             for job in jobs:
                 if not job.writes:
@@ -90,6 +97,7 @@ class SqliteThread:
                 _attempt(connection, job, passing=sqlite3.Error)
             connection.execute("COMMIT")
         except sqlite3.Error as error:
+            # Jobs that were refused (`StaleRevision`) are told "unavailable" as well: they try again and learn it then.
             self._undo(connection)
             for job in jobs:
                 job.error = StoreUnavailable(f"{error}")
@@ -118,12 +126,14 @@ def _attempt(connection: sqlite3.Connection, job: _Job, passing: type[BaseExcept
 def _tell(jobs: list[_Job]) -> None:
     for loop in {job.loop for job in jobs}:
         mine = [job for job in jobs if job.loop is loop]
+        # A test or an ending process may have gone: there is nobody left to tell.
         if not loop.is_closed():
             loop.call_soon_threadsafe(_settle, mine)
 
 
 def _settle(jobs: list[_Job]) -> None:
     for job in jobs:
+        # Cancelled meanwhile: it was written all the same, and whoever asked has been told that it is not known.
         if job.future.done():
             continue
         if job.error is not None:
