@@ -215,7 +215,7 @@ class ServiceLoop:
 
     def _accept(self, event: Event, decision: Decision, state: State, now: float, future: Waiter | None) -> None:
         """The decision stands: believe it, and let it have its effects."""
-        # The belief changes here and nowhere else, after the store has said yes.
+        # Only after the store has said yes: nobody acts on what could still be lost.
         before, self.state = self.state, state
         if isinstance(event, Reloaded) and decision.reply is not None and decision.reply.code is Code.DONE:
             self.settings = event.settings

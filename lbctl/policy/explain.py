@@ -170,7 +170,6 @@ def what_if(case: Case) -> dict[str, Any]:
         return {"moves_to": None, "text": f"nobody is known to be active: `lbctl adopt {case.settings.name} --member MEMBER --reason …`"}
     if case.settings.kind == "pool":
         return {"moves_to": None, "text": "the answer follows the members' health"}
-    # An explanation must not hang on an answer that only a real failure would ask for.
     failed = replace(case.on(_failed(case)), around=replace(case.around, site_answered=None))  # what the canaries would say then, nobody knows
     # The confirming look can only come after a failure: lacking it today says nothing about the candidate.
     lacking = {name: gate.failing(failed, name) - {"active-down", "candidate-confirmed"} for name in case.others()}

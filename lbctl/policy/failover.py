@@ -67,7 +67,6 @@ def _ask_for_look(turn: Turn, name: str) -> None:
 
 def _consider(turn: Turn, name: str) -> bool:
     """One candidate, in its turn. True: something was decided, and nobody after it is considered."""
-    # Judged anew for each name: a decision about the one before may have changed the state.
     failing = gate.failing(turn.case, name)
     if not failing:
         _move(turn, name, moves.AUTO, "failover")
