@@ -218,9 +218,10 @@ def _resync_ends_by_proof(change: Change) -> Iterator[str]:
         return
     for name in change.old.needs_resync - change.new.needs_resync:
         sight = change.after.members.get(name, MemberSight())
-        quiet = change.after.members.get(change.new.active or "", MemberSight()).unserving_since
-        # Rechecked from the facts: the flag decides whether a failover may lose what was written (H9).
-        if sight.sync_started is None or quiet is None or sight.sync_started <= quiet or sight.sync_from != change.new.active:
+        # From the active of before or after: one decision may take the proof and then move the traffic on.
+        source = sight.sync_from if sight.sync_from in (change.old.active, change.new.active) else ""
+        quiet = change.after.members.get(source, MemberSight()).unserving_since
+        if sight.sync_started is None or quiet is None or sight.sync_started <= quiet:
             yield f"{name} was taken for re-synced without a proof"
 
 

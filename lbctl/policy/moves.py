@@ -96,6 +96,7 @@ def cancel(turn: Turn, why: str) -> None:
         lockout_until=back.lockout_until,
         moved_at=back.moved_at,
         move=None,
+        approvals=tuple(a for a in turn.saved.approvals if a.command is not None),
         run=None if turn.saved.run is not None and turn.saved.run.kind == "promote" else turn.saved.run,
     )
     turn.note("cancelled", f"the {move.verb} to {move.target} was never published and is cancelled: {why}", member=back.active, page=True)

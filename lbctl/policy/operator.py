@@ -316,6 +316,8 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
         turn.save(approvals=tuple(a for a in turn.saved.approvals if a.id != approval.id))
         _handle(turn, seconds.revive(turn, approval, command))
         return
+    if not _initialised(turn):
+        return
     if runs.turning(turn.case):
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it first")
         return

@@ -11,10 +11,12 @@ from lbctl.policy.case import Case
 
 
 def read_standby_since_return(case: Case, name: str) -> bool:
-    """It has read Standby at some look since it came back."""
+    """It has read Standby at some look since it came back, and since traffic last moved."""
     sight = case.sight(name)
-    # The clause about its return: a Standby of before the failure says nothing about a member that came back as Primary.
-    return sight.standby_seen is not None and (sight.returned_at is None or sight.standby_seen >= sight.returned_at)
+    # The clause about its return: a Standby of before the failure says nothing about a member that came back as Primary; nor does one of before it
+    # had the traffic, where it lost it without going away.
+    back = max((t for t in (sight.returned_at, case.saved.moved_at) if t is not None), default=None)
+    return sight.standby_seen is not None and (back is None or sight.standby_seen >= back)
 
 
 def proven(case: Case, name: str) -> bool:
@@ -23,8 +25,9 @@ def proven(case: Case, name: str) -> bool:
     # A copy of somebody else's data is fresh and wrong. While the active may take writes no finished sync is the last one.
     if sight.sync_started is None or sight.sync_from != case.active or quiet is None:
         return False
-    # Started, not completed: a sync that was already under way when the last write came may not hold it.
-    return sight.sync_started > max(quiet, sight.strayed or quiet) and read_standby_since_return(case, name)
+    # Started, not completed: a sync that was already under way when the last write came may not hold it. And after traffic last moved: an older one,
+    # of an earlier time on the other side, is newer than the quiet of a standby that has failed ever since, and knows nothing of this outage.
+    return sight.sync_started > max(quiet, sight.strayed or quiet, case.saved.moved_at or quiet) and read_standby_since_return(case, name)
 
 
 def proven_for_swap(case: Case, name: str) -> bool:
