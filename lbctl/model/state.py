@@ -264,6 +264,7 @@ class State:
     `noted`: what was already told, so that it is told once.
     `began`: when this life began; the time an active has to become Primary counts from the later of that and the move.
     `drained`: until when caches may hold what each actuator gave before its TTL was lowered.
+    `torn`: what was wrong with the memory that this life began with, where an older copy of it could be used (H26).
     `driving`: the open run that somebody asked for in this life; after a restart a run waits until it is asked for again.
     """
 
@@ -296,3 +297,4 @@ class State:
     drained: Mapping[str, float] = field(default_factory=dict)
     wake_at: float | None = None
     unsaved: str = ""
+    torn: str = ""

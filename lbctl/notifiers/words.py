@@ -118,6 +118,9 @@ WORDS: dict[str, Words] = {
     # what has just happened
     "moved": _edge(INFO, "The gate's rows held; they are in the journal.", "lbctl status {service}; lbctl history {service}",
                    "lbctl resume {service} (lbctl explain {service} says what is missing for it)", "Failover"),
+    "memory-torn": _edge(PAGE, "The newest state could not be read; the one before it is used. A latch or hold of the last decision may be missing.",
+                         "lbctl history {service}; lbctl status {service}; set again what is missing (lbctl hold {service} --reason …)",
+                         runbook="StoreDown"),
     "cancelled": _edge(PAGE, "A move was saved but never published before a restart; it was taken back.", LOOK, runbook="Failover"),
     "family-withheld": _edge(INFO, "Clients of one address family are not sent to a path that is dead; the other family serves.",
                              "lbctl probe {service}/{member}"),

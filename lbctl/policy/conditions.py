@@ -223,10 +223,9 @@ def tell_edges(turn: Turn, held: tuple[str, ...]) -> None:
     # Muted only for as long as this life drives it; a run that fails ends `exchanging`, and all of it is told.
     if case.exchanging():
         quiet |= MUTED_IN_MAINTENANCE | {"down", "all-down"}  # the announced gap; what goes wrong in it is a failed run, and that pages
-    present = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case) if kind not in quiet}
-    for name in held:
-        if name not in UNTOLD and name not in quiet:
-            present[f"{name}:"] = (name, "", f"{case.settings.name} is {name}")
+    holds = {f"{kind}:{member}": (kind, member, text) for kind, member, text in alerts(case)}
+    holds |= {f"{name}:": (name, "", f"{case.settings.name} is {name}") for name in held if name not in UNTOLD}
+    present = {key: told for key, told in holds.items() if told[0] not in quiet}
     # Marks of `_would` and of holds: told once as well, but with no "over" of their own.
     kept = {key for key in turn.state.noted if key.startswith("!")}
     known = turn.state.noted - kept
@@ -236,8 +235,10 @@ def tell_edges(turn: Turn, held: tuple[str, ...]) -> None:
         # A first start counts its rounds and needs nobody; it pages only where it will wait for `adopt`.
         first_days = kind == "uninitialised" and bool(case.state.adopting)
         turn.note(kind, text, member=member, page=kind in PAGED_ALERTS or (kind in PAGED and not first_days))
-    for key in sorted(known - present.keys()):
+    # What is muted is not over.
+    muted = frozenset(known & holds.keys() - present.keys())
+    for key in sorted(known - present.keys() - muted):
         kind, _, member = key.partition(":")
         turn.note(f"{kind}-over", f"no longer {kind}{f': {member}' if member else ''}", member=member)
-    if present.keys() != known:
-        turn.set(noted=frozenset(present) | kept)
+    if present.keys() | muted != known:
+        turn.set(noted=frozenset(present) | muted | kept)

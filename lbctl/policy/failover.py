@@ -32,8 +32,7 @@ def judge(turn: Turn) -> None:
 def _in_turn(case: Case) -> tuple[str, ...]:
     """The candidates in order of preference; who needs an approval does not keep traffic from one who may be taken without."""
     others = tuple(case.others())
-    # Exactly that row: who needs an approval and fails another row too is passed over anyway.
-    return tuple(sorted(others, key=lambda name: gate.failing(case, name) == {"no-approval-needed"})) if len(others) > 1 else others
+    return tuple(sorted(others, key=lambda name: "no-approval-needed" in gate.failing(case, name))) if len(others) > 1 else others
 
 
 def _incident(turn: Turn) -> None:

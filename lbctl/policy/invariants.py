@@ -151,8 +151,8 @@ def _people_were_heard(change: Change) -> Iterator[str]:
         yield "moved by itself while held"
     if change.settings.observe:
         yield "moved by itself though only observing"
-    # A lockout that ends by time in this very turn was replaced by the new one, and that is allowed.
-    if change.old.lockout_until is not None and change.new.lockout_until == change.old.lockout_until:
+    # A lockout ends by time only beside a steady active, so never in the turn that moves traffic off it.
+    if change.old.lockout_until is not None and not change.followed:
         yield "moved by itself while locked out"
     if change.old.rearming or change.before.uninitialised or not change.before.started:
         yield "moved by itself before being armed"

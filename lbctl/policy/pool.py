@@ -32,7 +32,7 @@ def judge(turn: Turn) -> None:
             turn.save(mass="")
         return
     if frozen(case):
-        if case.around.mass == "hold" and case.saved.mass != "held":
+        if frozen(case) == "within-mass-move" and case.around.mass == "hold" and case.saved.mass != "held":
             turn.save(mass="held")
         return
     _change(turn, wanted)
@@ -54,7 +54,8 @@ def frozen(case: Case) -> str:
     if rule := doubt.freezes(case):
         return rule
     # Only leaving: members that come back after a wave must not wait for a person.
-    if case.around.mass != "open" and case.saved.mass != "released" and leaving(case):
+    if case.saved.mass != "released" and (case.around.mass != "open" or case.saved.mass == "held") and leaving(case):
+        # Held stays held until somebody releases it, also where the wave has passed by then (H53).
         return "within-mass-move"
     return ""
 

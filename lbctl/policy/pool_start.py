@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lbctl.model.commands import Adopt, Code, Shown
 from lbctl.model.events import Started
-from lbctl.policy import families, moves, pool
+from lbctl.policy import families, moves, pool, start
 from lbctl.policy.case import Case
 from lbctl.policy.seen import round_over
 from lbctl.policy.start import ANYBODY, listed, text_of, uninitialise
@@ -18,6 +18,7 @@ from lbctl.policy.turn import Turn
 
 def started(turn: Turn, event: Started) -> None:
     """The first event of a life."""
+    start.tell_torn(turn)
     turn.set(started=True, shown={s.actuator: text_of(s) for s in event.shown}, promoted=True, up_since=None)
     # Sets of members in their order: two places with the same ones agree.
     answers = {s.members for s in event.shown if s.members}

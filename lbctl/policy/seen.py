@@ -55,7 +55,7 @@ def _with(case: Case, look: ProbeResult) -> State:
     page = sight.pages.get(look.page, PageSight())
     probe = case.member(look.member).probe
     # Neither good nor bad for who has the traffic, bad for who might take it (SEMANTICS 1, H14).
-    if look.verdict is Verdict.UNKNOWN and look.member == case.active:
+    if look.verdict is Verdict.UNKNOWN and look.member in case.answering:
         page = replace(health.neutral(page, look), ways=health.ways(page, look, probe))
     else:
         page = health.note(page, look, probe, good=look.good)
@@ -67,7 +67,8 @@ def _modes(case: Case, sight: MemberSight, look: ProbeResult) -> MemberSight:
     """What this look tells of the member's mode and of its coming back."""
     # The status page tells only who serves; modes and returns are read from the other page.
     if look.page == STATUS and case.modes:
-        quiet = None if look.good else (look.started if sight.unserving_since is None else sight.unserving_since)
+        # From the end of the first failed look: it may have served until then.
+        quiet = None if look.good else (look.ended if sight.unserving_since is None else sight.unserving_since)
         return replace(sight, unserving_since=quiet)
     before = sight.pages.get(look.page)
     # A first look counts as a return: whether it was away before this life, nobody knows.

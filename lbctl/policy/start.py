@@ -36,7 +36,7 @@ def begin(settings: ServiceSettings, saved: Saved | None, revision: int, problem
     why = (
         "" if known else (problem or (f"{gone} is no member any more" if gone else "no state is remembered"))
     )
-    return State(saved or fresh, revision=revision, actuators=sights, uninitialised=why)
+    return State(saved or fresh, revision=revision, actuators=sights, uninitialised=why, torn="" if why else problem)
 
 
 def _of_members(settings: ServiceSettings, saved: Saved) -> Saved:
@@ -72,10 +72,18 @@ def started(turn: Turn, event: Started) -> None:
     shown = {s.actuator: text_of(s) for s in event.shown}
     # Promoted is asked again in each life: until its pages have said so, the active is judged as after a move (SEMANTICS 1).
     turn.set(started=True, began=turn.now, shown=shown, promoted=not turn.case.modes, up_since=None)
+    tell_torn(turn)
     if turn.state.uninitialised:
         _without_memory(turn, event.shown)
     else:
         _with_memory(turn, event.shown)
+
+
+def tell_torn(turn: Turn) -> None:
+    """What an older copy does not know may be a latch: never silently (H26)."""
+    if turn.state.torn:
+        text = f"{turn.state.torn}; compare with `lbctl history {turn.settings.name}`: latches and holds of the last decision may be missing"
+        turn.note("memory-torn", text, page=True)
 
 
 def text_of(shown: Shown) -> str:
@@ -104,9 +112,12 @@ def _with_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
     elif strange or len(members) > 1:
         uninitialise(turn, f"{saved.active} is remembered, and what is published is something else or not the same everywhere: {listed(turn)}")
     # Going on would complete an operator's move by a restart, cancelling might take back what clients already have.
-    elif move is not None and move.trigger == moves.OPERATOR and shown and all(item.unread for item in shown):
-        unknown = f"the {move.verb} to {move.target} was under way and nothing can be read: nobody knows whether it was published"
+    elif move is not None and move.trigger == moves.OPERATOR and not members and any(item.unread for item in shown):
+        unknown = f"the {move.verb} to {move.target} was under way and not everything can be read: nobody knows whether it was published"
         uninitialise(turn, f"{unknown}, and no restart completes it")
+    # Nobody is told anything, so nobody has seen the move either.
+    elif move is not None and move.trigger == moves.OPERATOR and shown and not members:
+        moves.cancel(turn, "the controller ended between deciding and publishing; ask for it again if it is still wanted")
     # Empty as well: writing there what was true takes nothing from anybody.
     elif members <= {saved.active}:
         _settle_ledger(turn, shown)

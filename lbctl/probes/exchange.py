@@ -131,6 +131,10 @@ class Exchange:
             self._unconnected(Flaw(Reason.TIMEOUT, "no connection in its share of the time"))
 
     def _unconnected(self, flaw: Flaw) -> None:
+        # The share was this address's: left running, it would cut the next one's short.
+        if self._share is not None:
+            self._share()
+            self._share = None
         self._drop()
         # Want of our own descriptors or ports would fail the next address as well.
         if self._left and not flaw.local:

@@ -27,7 +27,7 @@ from lbctl.statuspage import Parsed, escaped
 OLD_S = 60.0
 """A look of the site's at its own member that is older than this says nothing about now."""
 # Any other status tells nothing of the members: its lbctl cannot be asked, which fails like any page that is not there.
-_OK_ONLY = frozenset({200})
+_ANSWERS = frozenset({200, 401, 403})
 # Restarted or cut off, it does not know: its members may be well, and a restart of lbctl must move no site.
 _IGNORANT = frozenset({"uninitialised", "blind"})
 
@@ -53,7 +53,7 @@ class SiteProbe:
     def aim(self, target: Target) -> Asking:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         request = http_request(target, f"/api/v1/services/{self.settings.service}", headers)
-        return Asking(self.engine, target, request=request, expected=_OK_ONLY, judge=_judge)
+        return Asking(self.engine, target, request=request, expected=_ANSWERS, judge=_judge)
 
     async def look(self, target: Target) -> ProbeResult:
         return await look(self.aim(target))
@@ -76,6 +76,9 @@ def make(settings: Settings, engine: Engine) -> SiteProbe:
 
 def _judge(reply: Reply) -> Parsed:
     """The service object of the contract, section 4; anything else is malformed."""
+    # A token that has ended is our own want of words, and no outage of the site.
+    if reply.status in (401, 403):
+        return _unknown(f"the site refuses our token (status {reply.status})")
     try:
         return _verdict(json.loads(reply.body))
     # The body is another machine's: whatever shape it has must end as a verdict, deep nesting included.

@@ -24,6 +24,10 @@ BATCH = 256
 """Jobs in one transaction at most."""
 
 
+_FAILURES = (sqlite3.Error, ValueError, TypeError, OverflowError)
+"""What SQLite says, and what Python says of a value that SQLite cannot hold: neither may end the thread, which is everybody's."""
+
+
 @dataclass(slots=True)
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
@@ -94,9 +98,9 @@ class SqliteThread:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
-                _attempt(connection, job, passing=sqlite3.Error)
+                _attempt(connection, job, passing=_FAILURES)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             # Jobs that were refused (`StaleRevision`) are told "unavailable" as well: they try again and learn it then.
             self._undo(connection)
             for job in jobs:
@@ -112,15 +116,15 @@ class SqliteThread:
             connection.close()
 
 
-def _attempt(connection: sqlite3.Connection, job: _Job, passing: type[BaseException] | tuple[()] = ()) -> None:
+def _attempt(connection: sqlite3.Connection, job: _Job, passing: tuple[type[Exception], ...] = ()) -> None:
     try:
         job.result = job.work(connection)
     except passing:
         raise
-    except sqlite3.Error as error:
-        job.error = StoreUnavailable(f"{error}")
     except LbctlError as error:
         job.error = error
+    except _FAILURES as error:
+        job.error = StoreUnavailable(f"{error}")
 
 
 def _tell(jobs: list[_Job]) -> None:

@@ -350,3 +350,28 @@ def test_nothing_is_remembered_of_a_start_that_never_was() -> None:
     state = begin(sentries(), None, 0)
     decision: Decision = decide(sentries(), state, Started(()), T0, Around())
     assert decision.state.saved.answering == () and decision.state.adopting == "*"
+
+
+def test_a_held_wave_stays_held_until_somebody_releases_it() -> None:
+    """H53, SEMANTICS 4: also where the wave has passed by then."""
+    stage = PoolStage(sentries(4, minimum_share=0.25)).all_up()
+    stage.around = replace(stage.around, mass="hold")
+    stage.see(4, reason=Reason.REFUSED, a=False)
+    assert stage.answering == ("a", "b", "c", "d") and stage.state.saved.mass == "held"
+    stage.around = replace(stage.around, mass="open")
+    stage.see(2, reason=Reason.REFUSED, a=False)
+    assert stage.answering == ("a", "b", "c", "d")
+    stage.ask(ask.Release(service=stage.settings.name, by="ann", reason="the cause is known"))
+    stage.see(2, reason=Reason.REFUSED, a=False)
+    assert stage.answering == ("b", "c", "d")
+
+
+def test_a_look_that_knows_nothing_takes_nobody_out_of_the_answer() -> None:
+    """H5, SEMANTICS 1: neither good nor bad for whoever answers, the first in the list or not."""
+    stage = PoolStage(sentries(4, minimum_share=0.25)).all_up()
+    for name in ("a", "c"):
+        for _ in range(6):
+            stage.now += 1.0
+            page = stage.settings.monitor.pages[0]
+            stage.hear(ProbeResult(name, page, Verdict.UNKNOWN, Reason.TIMEOUT, stage.now - 0.01, stage.now))
+    assert stage.answering == ("a", "b", "c", "d")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lbctl.model import commands as ask
+from lbctl.model.commands import Shown
+from lbctl.model.events import Started
 from lbctl.model.state import Saved
-from lbctl.policy import gate
+from lbctl.policy import begin, gate
 from tests.policy.stage import Stage, pair
 
 
@@ -80,3 +82,24 @@ def test_a_persons_move_is_not_completed_by_a_restart_that_can_read_nothing() ->
     assert stage.active == "b" and stage.state.saved.move is not None
     stage.restart("unread")
     assert stage.view["state"] == "uninitialised" and "no restart completes it" in (stage.view["uninitialised"] or "")
+
+
+def test_a_torn_memory_whose_older_copy_is_used_is_told() -> None:
+    """H26: a latch of the last decision may be missing, so it is never silent."""
+    stage = Stage()
+    stage.state = begin(stage.settings, stage.state.saved, 7, "the state of revision 7 is torn; revision 6 is used")
+    stage.notes.clear()
+    stage.start("a")
+    assert [(note.kind, note.page) for note in stage.notes if note.kind == "memory-torn"] == [("memory-torn", True)]
+
+
+def test_a_persons_move_that_nobody_was_told_is_cancelled_by_a_restart() -> None:
+    """SEMANTICS 6: an operator's move is never completed by a restart, also where nothing at all is published."""
+    for shown, state in (("nothing", "a"), ("partly", "b")):
+        stage = Stage(replace(pair(), actuators=("x", "y"))).normal()
+        stage.rounds(4, a="fail", b="fail")
+        stage.ask(ask.Failover(service="core", by="ann", to="b", force=True, accept=frozenset(gate.NAMES), reason="r"))
+        stage.state = begin(stage.settings, stage.state.saved, stage.state.revision)
+        stage.hear(Started((Shown("x", nothing=True), Shown("y", nothing=shown == "nothing", unread=shown != "nothing", detail="silent"))))
+        assert stage.active == state
+        assert bool(stage.told("cancelled")) is (shown == "nothing") and bool(stage.state.uninitialised) is (shown == "partly")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import socket
@@ -116,6 +117,30 @@ async def test_a_name_of_many_addresses_is_reached_by_whichever_answers(engine: 
             name.places = tuple((socket.AF_INET, (f"127.0.0.{n}", server.port)) for n in (1, 2, 3))
             result = await seen(engine, f"http://many.invalid:{server.port}", timeout_s=4.0)
     assert result.good, result.detail
+
+
+async def test_the_last_address_has_all_the_time_that_is_left(engine: Engine) -> None:
+    """H22: the share of one that has refused is over with it. The second takes a SYN only when the kernel sends it again, three seconds later."""
+    with socket.socket() as slow, socket.socket() as first:
+        slow.bind(("127.0.0.2", 0))
+        slow.listen(0)
+        first.connect(slow.getsockname())  # its queue is full now
+        name = engine.names.name("two.invalid", 80)
+        name.places = (socket.AF_INET, ("127.0.0.1", closed_port())), (socket.AF_INET, slow.getsockname())
+        look = asyncio.create_task(seen(engine, "http://two.invalid", timeout_s=5.0))
+        await asyncio.sleep(2.7)  # past its half of the time, and before the SYN of the third second
+        server = await asyncio.start_server(_answer_ok, sock=slow)
+        result = await look
+        server.close()
+    assert result.good, result.detail
+
+
+async def _answer_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+    writer.close()
 
 
 async def test_nobody_there_is_refused(engine: Engine) -> None:

@@ -76,12 +76,18 @@ async def test_it_is_asked_over_http_with_the_token(engine: Engine, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("body", "status", "reason"), [
-    (b'{"status": 404}', "404 Not Found", Reason.STATUS), (b"", "401 Unauthorized", Reason.STATUS), (b"<html>", "200 OK", Reason.MALFORMED),
+    (b'{"status": 404}', "404 Not Found", Reason.STATUS), (b"<html>", "200 OK", Reason.MALFORMED),
     (b"[]", "200 OK", Reason.MALFORMED), (b'{"state": "normal"}', "200 OK", Reason.MALFORMED), (b"[" * 50000, "200 OK", Reason.MALFORMED),
-], ids=["no-such-service", "no-token", "a-page", "a-list", "half", "deep"])
+], ids=["no-such-service", "a-page", "a-list", "half", "deep"])
 async def test_anything_else_is_a_failure_with_its_reason(engine: Engine, body: bytes, status: str, reason: Reason) -> None:
     result, _ = await seen(engine, body, status=status)
     assert (result.verdict, result.reason) == (Verdict.FAILED, reason)
+
+
+async def test_a_token_that_has_ended_is_no_outage_of_the_site(engine: Engine) -> None:
+    """H29: we are not told, which says nothing about whether it serves."""
+    result, _ = await seen(engine, b"", status="401 Unauthorized")
+    assert result.verdict is Verdict.UNKNOWN and "token" in result.detail
 
 
 @pytest.mark.parametrize("content", [None, b"", b"two words", b"\xff"], ids=["missing", "empty", "words", "bytes"])

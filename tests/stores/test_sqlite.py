@@ -241,3 +241,14 @@ async def test_following_the_chain_passes_over_what_was_dropped_meanwhile(path: 
     assert (found.broken_at, found.upto, found.head) == (None, 800, 800)
     assert (await store.verify(900)).broken_at == 900
     await store.close()
+
+
+async def test_a_value_that_cannot_be_stored_is_refused_and_the_store_goes_on(path: Path) -> None:
+    """H26: half a surrogate must not end the thread, or every later save would be refused."""
+    store = SqliteStore(path)
+    try:
+        with pytest.raises(StoreUnavailable, match="surrogates"):
+            await store.save(Saved("core"), expected=0, steps=[step("\ud800")])
+        assert await store.save(Saved("core"), expected=0, steps=[step("well")]) == 1
+    finally:
+        await store.close()
