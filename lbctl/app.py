@@ -56,7 +56,7 @@ from lbctl.upgrade.run import Upgrades
 ROUND_S = 20.0
 """How long READY waits for the first round of looks."""
 log = structlog.get_logger()
-_QUIET = frozenset({"look", "way-look", "applied", "read-back", "saved"})
+_QUIET = frozenset({"look", "way-look", "synced", "sync-unknown", "applied", "read-back", "saved"})
 """Steps that stand in the journal and need not be in the log."""
 
 
