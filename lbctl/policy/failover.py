@@ -30,9 +30,13 @@ def judge(turn: Turn) -> None:
 
 
 def _in_turn(case: Case) -> tuple[str, ...]:
-    """The candidates in order of preference; who needs an approval does not keep traffic from one who may be taken without."""
+    """The candidates in order of preference; nobody for whom a person must be asked keeps traffic from one who may be taken without."""
     others = tuple(case.others())
-    return tuple(sorted(others, key=lambda name: "no-approval-needed" in gate.failing(case, name))) if len(others) > 1 else others
+    if len(others) < 2:
+        return others
+    lacking = {name: gate.failing(case, name) for name in others}
+    # First who lacks nothing: a member that promoted itself would else be proposed, and the one whose gate is open passed over (H7).
+    return tuple(sorted(others, key=lambda name: (bool(lacking[name]), "no-approval-needed" in lacking[name])))
 
 
 def _incident(turn: Turn) -> None:

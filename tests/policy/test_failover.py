@@ -111,3 +111,13 @@ def test_what_an_old_look_said_is_called_old() -> None:
     row = next(row for row in stage.view["gate"][0]["rules"] if row["rule"] == "active-down")
     assert not row["holds"] and "counts no more" in row["evidence"]
     assert "serves" not in stage.view["reason"]
+
+
+def test_a_member_that_promoted_itself_does_not_hide_one_whose_gate_is_open() -> None:
+    """SEMANTICS 2: where all rows hold, traffic moves; nobody is asked about another one instead."""
+    members = (member("a", Role.PRIMARY), member("b", syncs_from="a"), member("c", syncs_from="a"))
+    stage = Stage(replace(pair(), members=members))
+    stage.rounds(4, a="ok/primary", b="503/standby", c="503/standby")
+    stage.round(a="fail", b="ok/primary", c="503/standby")
+    stage.rounds(4, a="fail", b="ok/primary", c="503/standby")
+    assert stage.active == "c" and not stage.view["approvals"]
