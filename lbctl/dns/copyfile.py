@@ -146,7 +146,8 @@ class CopyWriter:
     async def written(self) -> None:
         """Waits until everything said so far is on the disk, or could not be (`problem`)."""
         if self._task is not None:
-            await self._task
+            # Shielded: it writes for everybody, and whoever waits may be cancelled or run out of time.
+            await asyncio.shield(self._task)
 
     async def close(self) -> None:
         """Writes what is due and ends the thread."""

@@ -96,6 +96,7 @@ async def test_a_controller_that_is_gone_is_said_and_old_figures_are_not_shown_a
     api.put("normal")
     async with tab(browser, api.url) as page:
         await expect(page.locator("#link")).to_have_text("live")
+        await expect(page.locator(".badge").first).to_have_text("Normal")
         api.dead = True
         api.drop()
         await expect(page.locator("#notice")).to_contain_text(re.compile(r"does not answer .* Stale since \d\d:\d\d:\d\dZ"))

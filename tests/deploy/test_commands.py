@@ -144,13 +144,13 @@ class Stage:
         await self.machine.until(look, f"{core} serves as Primary")
 
     async def synced(self, core: str) -> None:
-        """lbctl knows of a sync from where the traffic is, and has read Standby since."""
+        """lbctl knows of a sync from where the traffic is, and reads Standby steadily."""
         async def look() -> bool:
             seen = await self.host.seen()
             gates = [gate["rules"] for gate in seen.get("gate", ()) if gate["member"] == core]
             known = any(row["rule"] == "re-synced" and "came from" in row["evidence"] for row in gates[0]) if gates else False
-            return known and any(m["name"] == core and m["monitors"]["hastatus"]["verdict"] == "standby" for m in seen["members"])
-        await self.machine.until(look, f"a sync of {core} is known, and that it is a Standby")
+            return known and any(m["name"] == core and (m["verdict"], m["health"]) == ("standby", "up") for m in seen["members"])
+        await self.machine.until(look, f"a sync of {core} is known, and that it is a steady Standby")
 
     async def asked(self, _: str) -> None:
         """A person is asked; ID is what for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from pathlib import Path
 
 from hypothesis import given
@@ -92,3 +94,15 @@ async def test_a_grown_copy_is_written_anew(tmp_path: Path) -> None:
         sizes.append(path.read_bytes().count(b"\n"))
     await writer.close()
     assert sizes == [2, 602, 1202, 2]
+
+
+async def test_who_stops_waiting_ends_no_write(tmp_path: Path) -> None:
+    """An actuator that is closed, or out of time, in the middle of a move: the copy is written all the same (H25)."""
+    writer = CopyWriter(tmp_path / "copy", lambda names: CONTENT)
+    writer.soon()
+    waiting = asyncio.create_task(writer.written())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await writer.close()
+    assert copyfile.load(tmp_path / "copy")[0].names == CONTENT.names
