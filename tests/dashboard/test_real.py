@@ -30,6 +30,8 @@ async def test_a_failover_is_seen_live_and_a_resume_from_the_page_is_refused_wit
         await lbctl.a.start()
         await expect(page.locator(".alerts")).to_contain_text("OldPrimaryReturned", timeout=TIMEOUT)
         await lbctl.until(lambda seen: seen["members"][0]["monitors"]["status"]["verdict"] == "ok", "the old primary serves again")
+        await lbctl.until(lambda seen: seen["promoted"] and seen["incident"] is None, "all is still: a form must not be overtaken")
+        await expect(page.locator(".steps")).to_contain_text("answers as Primary and serves", timeout=TIMEOUT)
         await page.click("[data-verb=resume]")
         await page.fill("[data-field=reason]", "back home")
         await page.click("[data-go]")

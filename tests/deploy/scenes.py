@@ -125,10 +125,12 @@ lbctl resume core --attest-synced --reason "synced back by hand" => core-a
 ! until active=core-b
 ! on core-b: failover mode primary
 ! returns core-a
+! serves core-a
 ! on core-a: failover mode secondary
+! stands-by core-a
 ! on core-a: failover sync 192.0.2.11
-! synced core-a
-lbctl swap-roles core --reason "stays here"
+! stands-by core-a
+lbctl swap-roles core --attest-synced --reason "synced, stays here"
 ! until primary=core-b state=normal
 lbctl status core => make core-b the primary in the configuration
 

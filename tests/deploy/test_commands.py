@@ -143,14 +143,11 @@ class Stage:
             return bool(pages) and pages[0]["status"]["verdict"] == "ok" and pages[0]["hastatus"]["verdict"] == "primary"
         await self.machine.until(look, f"{core} serves as Primary")
 
-    async def synced(self, core: str) -> None:
-        """lbctl knows of a sync from where the traffic is, and reads Standby steadily."""
+    async def stands_by(self, core: str) -> None:
+        """lbctl has read Standby: a sync from now on is one of after its return."""
         async def look() -> bool:
-            seen = await self.host.seen()
-            gates = [gate["rules"] for gate in seen.get("gate", ()) if gate["member"] == core]
-            known = any(row["rule"] == "re-synced" and "came from" in row["evidence"] for row in gates[0]) if gates else False
-            return known and any(m["name"] == core and (m["verdict"], m["health"]) == ("standby", "up") for m in seen["members"])
-        await self.machine.until(look, f"a sync of {core} is known, and that it is a steady Standby")
+            return any(m["name"] == core and (m["verdict"], m["health"]) == ("standby", "up") for m in (await self.host.seen()).get("members", ()))
+        await self.machine.until(look, f"{core} is a steady Standby")
 
     async def asked(self, _: str) -> None:
         """A person is asked; ID is what for."""
@@ -199,7 +196,8 @@ async def staged(begin: str, package: Path, path: Path) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize("name", SCENES)
+# The ways back wait for Cores that restart after a sync, longer than a suite may take on a busy machine: with --long.
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name == "ways back" else name for name in SCENES])
 async def test_what_the_manual_says_is_typed(name: str, package: Path, tmp_path: Path) -> None:
     begin, scene = SCENES[name]
     async with staged(begin, package, tmp_path) as stage:
