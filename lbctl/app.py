@@ -102,6 +102,7 @@ class App:
         self.controller.listen(self.resolvers.heard)
         self.controller.show_resolvers(self.resolvers.shown)
         self.freshness = Watch(self.controller, wiring.sources_of(config.services.values(), self.hands), self.clock)
+        self.controller.freshen_with(self.freshness.anew)
         self.auditor = Auditor(self.controller, lambda: self.hands, lambda: len(self.notices.ids), self.clock)
         self.upgrades = Upgrades(self.controller, self.auditor.audit, self.auditor.hands_of, self.clock)
         self.controller.supervisor.spawn("readiness", self.auditor.run, critical=False, limit_s=120.0)

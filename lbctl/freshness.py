@@ -30,7 +30,7 @@ UNREADABLE = (HandError, OSError, ValueError, KeyError, TypeError, AttributeErro
 AHEAD_S = 60.0
 """How far the clock of a source may be ahead of ours; readiness tells of less."""
 FIRST_S = 3.0
-"""How long a start waits for what the sources tell; a slower one is heard when it answers."""
+"""How long a start, or a person, waits for what the sources tell; a slower one is heard when it answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,14 @@ class Watch:
     async def first(self) -> None:
         """One reading of every source before the first look is judged. An age that was not asked for yet is an unknown one, and most sites let
         an unknown one pass: without this, each restart would open the gate to a stale copy until the first interval was over (H1, H25)."""
-        reading = [self._begin(source, self._clock.now()) for source in self.sources]
+        await self._wait(self.sources)
+
+    async def anew(self, service: str) -> None:
+        """One reading of a service's sources now, also beside one that is under way: that one may have begun before the sync was over."""
+        await self._wait([source for source in self.sources if source.service == service])
+
+    async def _wait(self, sources: list[Source]) -> None:
+        reading = [self._begin(source, self._clock.now()) for source in sources]
         if reading:
             await asyncio.wait(reading, timeout=FIRST_S)
 

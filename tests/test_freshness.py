@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from lbctl.freshness import AHEAD_S, Source, believable, read
+from lbctl.clock import LoopClock
+from lbctl.controller import Controller
+from lbctl.controller.supervisor import Supervisor
+from lbctl.freshness import AHEAD_S, Source, Watch, believable, read
 from lbctl.model.events import Event, SyncSeen, SyncUnknown
 
 NOW = 1_795_000_000.0
@@ -80,3 +85,16 @@ async def test_a_file_of_the_future_is_an_unknown_age(tmp_path: Path) -> None:
     assert isinstance(await asked(source), SyncUnknown)
     os.utime(stamp, (NOW + 1, NOW + 1))
     assert isinstance(await asked(source), SyncSeen)
+
+
+async def test_a_person_who_asks_has_the_sources_read_anew(told: Told, tmp_path: Path) -> None:
+    """Of that service alone, however far off the next reading is."""
+    heard: list[tuple[str, Event]] = []
+    stamp = tmp_path / "last-sync"
+    stamp.touch()
+    other = Source("other", "core-b", "file", 60.0, "core-a", {}, file=stamp)
+    controller = SimpleNamespace(names=("core", "other"), supervisor=Supervisor(LoopClock()), post=lambda *told: heard.append(told))
+    watch = Watch(cast("Controller", controller), [told('{"started": 5, "completed": 6}'), other], LoopClock())
+    await watch.anew("core")
+    await watch.anew("core")
+    assert heard == [("core", SyncSeen("core-b", "core-a", 5.0, 6.0))] * 2

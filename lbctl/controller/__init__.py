@@ -11,7 +11,7 @@ journal; they know nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from lbctl.controller.reconciler import Pace, Pool, Reconciler
 from lbctl.controller.startup import published
 from lbctl.controller.supervisor import Heart, Supervisor
 from lbctl.controller.tools import ClosedEyes, Eyes, Tools
-from lbctl.model.commands import Adopt, Approve, Code, Command, Reply
+from lbctl.model.commands import Ack, Adopt, Approve, Code, Command, Reply, Resume, SwapRoles
 from lbctl.model.decision import Step
 from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
@@ -65,6 +65,10 @@ def _not_asked(name: str) -> Mapping[str, list[dict[str, Any]]]:
     return {}
 
 
+async def _no_sources(name: str) -> None:
+    """Nobody tells how old copies are."""
+
+
 # Nothing that a person could wait for or mend: saying "no" for them would only teach people to type twice.
 PASSING = frozenset({"no-stall", "candidate-confirmed"})
 """Rows that the next real look opens: what a person asks for is judged once more after it."""
@@ -94,6 +98,7 @@ class Controller:
         self._looks: Heart | None = None
         self._stopping = False
         self._told: Callable[[str], Mapping[str, list[dict[str, Any]]]] = _not_asked
+        self._freshen: Callable[[str], Awaitable[None]] = _no_sources
 
     def watch_with(self, eyes: Eyes, canaries: Mapping[str, float] | None = None) -> None:
         """Who looks at the members; it brings each look to `looked`. `canaries`: how long a look at each counts, seconds."""
@@ -197,6 +202,10 @@ class Controller:
         """What `told(service)` says of each actuator's resolvers is shown beside its ledger; it is never judged."""
         self._told = told
 
+    def freshen_with(self, freshen: Callable[[str], Awaitable[None]]) -> None:
+        """`freshen(service)` reads now what is known of its copies; it must return within seconds."""
+        self._freshen = freshen
+
     def actuators(self, name: str) -> tuple[Actuator, ...]:
         """What a service writes to now; none where it is not configured."""
         loop = self._loops.get(name)
@@ -232,6 +241,9 @@ class Controller:
             charge = self._charges[command.service]
             # Read now and not remembered: what stands there may have changed since the start, and that is what is adopted.
             command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
+        # Whoever has just synced types this next: to judge by what was read a minute ago would send people to `--attest-synced`.
+        if isinstance(command, Resume | SwapRoles | Ack) and loop.state.saved.needs_resync and not command.attest_synced:
+            await self._freshen(command.service)
         reply = await loop.ask(command)
         # Once and no loop: if a fresh look does not open the row, the row is right.
         if reply.code is Code.REFUSED and set(reply.evidence.get("rules", {"": ""})) <= PASSING:

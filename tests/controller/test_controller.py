@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from lbctl.controller import Charge
-from lbctl.model.commands import Adopt, Code, Failover, SetHold
+from lbctl.model.commands import Adopt, Code, Failover, SetHold, SwapRoles
+from lbctl.model.events import SyncSeen
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import ServiceSettings
 from tests import virtual
 from tests.controller.test_loop import ready
-from tests.controller.world import DEAD, A, B, FakeActuator, World, pair
+from tests.controller.world import DEAD, PRIMARY, STANDBY, A, B, FakeActuator, World, pair
 
 
 def moved_address(settings: ServiceSettings) -> ServiceSettings:
@@ -152,6 +153,32 @@ def test_a_person_is_not_sent_away_for_a_stall_of_ours() -> None:
         world.controller.looked("core", ProbeResult("b", "hastatus", Verdict.STANDBY, Reason.OK, now - 0.01, now, void="stall"))
         reply = await world.controller.submit(Failover(service="core", by="ann", to="b", reason="now"))
         assert (reply.code, world.seen()["active"]) == (Code.DONE, "b"), reply
+        await world.controller.stop()
+
+    virtual.run(story())
+
+
+def test_who_has_just_synced_is_believed_at_once_and_not_at_the_next_reading() -> None:
+    """`swap-roles` reads the sources before it is judged; what nobody has read yet would be refused by `re-synced` (SEMANTICS 3)."""
+    async def story() -> None:
+        world = await ready(World())
+        world.say("a", DEAD)
+        await world.rounds(8)
+        world.say("a", STANDBY)
+        world.say("b", PRIMARY)
+        await world.rounds(8)
+        swap = SwapRoles(service="core", by="ann", reason="stays here")
+        refused = await world.controller.submit(swap)
+        assert (refused.code, refused.rule) == (Code.REFUSED, "re-synced")
+        synced = world.clock.now()
+        await world.rounds(1)
+
+        async def freshen(service: str) -> None:
+            world.controller.post(service, SyncSeen("a", "b", synced, synced + 1.0))
+
+        world.controller.freshen_with(freshen)
+        assert (await world.controller.submit(swap)).code is Code.DONE
+        assert (world.seen()["primary"], world.seen()["active"]) == ("b", "b")
         await world.controller.stop()
 
     virtual.run(story())
