@@ -130,7 +130,7 @@ lbctl resume core --attest-synced --reason "synced back by hand" => core-a
 ! stands-by core-a
 ! on core-a: failover sync 192.0.2.11
 ! stands-by core-a
-lbctl swap-roles core --attest-synced --reason "synced, stays here"
+lbctl swap-roles core --reason "stays here"
 ! until primary=core-b state=normal
 lbctl status core => make core-b the primary in the configuration
 
@@ -139,6 +139,7 @@ lbctl status core => make core-b the primary in the configuration
 lbctl approvals => core-a
 lbctl deny ID --reason "the network is being mended"
 ! returns core-b
+! over
 ! until active=core-b state=normal
 ! dies core-b
 ! asked

@@ -149,6 +149,13 @@ class Stage:
             return any(m["name"] == core and (m["verdict"], m["health"]) == ("standby", "up") for m in (await self.host.seen()).get("members", ()))
         await self.machine.until(look, f"{core} is a steady Standby")
 
+    async def over(self, _: str) -> None:
+        """The incident has ended: a yes or no that was given in it holds no longer."""
+        async def look() -> bool:
+            shown = await self.host.seen()
+            return bool(shown) and shown["incident"] is None
+        await self.machine.until(look, "the incident is over")
+
     async def asked(self, _: str) -> None:
         """A person is asked; ID is what for."""
         async def look() -> str:
@@ -196,8 +203,7 @@ async def staged(begin: str, package: Path, path: Path) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.netns
-# The ways back wait for Cores that restart after a sync, longer than a suite may take on a busy machine: with --long.
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name == "ways back" else name for name in SCENES])
+@pytest.mark.parametrize("name", SCENES)
 async def test_what_the_manual_says_is_typed(name: str, package: Path, tmp_path: Path) -> None:
     begin, scene = SCENES[name]
     async with staged(begin, package, tmp_path) as stage:
