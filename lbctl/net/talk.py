@@ -45,18 +45,14 @@ class Peer:
                 try:
                     return await self._once(question)
                 except (OSError, EOFError):
-                    self.close()
                     if not kept:
                         raise
                     return await self._once(question)
-        except TimeoutError:
-            self.close()
+        except TimeoutError:  # perhaps while another question was under way: its line is not ours to close
             raise ActuatorError("timeout", f"{self.name}: no answer within {limit_s:.2g} s") from None
         except ssl.SSLError as error:
-            self.close()
             raise ActuatorError("tls", f"{self.name}: {error.reason or error}", hint="both certificates are of the same authority") from error
         except (OSError, EOFError) as error:
-            self.close()
             raise ActuatorError("refused", f"{self.name}: {error or 'it closed the connection'}") from error
 
     def close(self) -> None:
@@ -66,6 +62,7 @@ class Peer:
             self._line = None
 
     async def _once(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """On the line that is open, or on a new one; whatever goes wrong closes it."""
         context = self._trust.client()
         if self._line is not None and context is not self._shown:
             self.close()  # opened with certificates that have been replaced since
@@ -76,17 +73,13 @@ class Peer:
         try:
             writer.write(json.dumps(question).encode() + b"\n")
             await writer.drain()
-            answer = json.loads(await reader.readuntil(b"\n"))
+            return _object(await reader.readuntil(b"\n"))
         except (ValueError, asyncio.LimitOverrunError) as error:
             self.close()
             raise ActuatorError("malformed", f"{self.name}: {error}") from error
         except BaseException:
             self.close()  # also when it was given up: the next question may not be given this one's answer
             raise
-        if not isinstance(answer, dict):
-            self.close()
-            raise ActuatorError("malformed", f"{self.name}: no JSON object")
-        return answer
 
 
 class Listener:
@@ -140,13 +133,21 @@ class Listener:
             while True:
                 async with asyncio.timeout(IDLE_S):
                     line = await reader.readuntil(b"\n")
-                question = json.loads(line)
-                if not isinstance(question, dict):
-                    return
-                writer.write(json.dumps(await self._answer(who, question)).encode() + b"\n")
+                writer.write(json.dumps(await self._answer(who, _object(line))).encode() + b"\n")
                 await writer.drain()
         except (OSError, EOFError, ValueError, TimeoutError, asyncio.LimitOverrunError):
             return
         finally:
             self._open.discard(writer)
             writer.transport.abort()
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """What stands in one line. ValueError for anything but an object; its depth is for whoever sent it to choose."""
+    try:
+        found = json.loads(line)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    return found
