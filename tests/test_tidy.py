@@ -19,7 +19,7 @@ PACKAGE = ROOT / "lbctl"
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split(" | "))
     for row in (
-        "errors | clock",
+        "errors | clock | durable",
         "model",
         "statuspage | policy",
         "dns | mail | net",

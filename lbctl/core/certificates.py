@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lbctl import durable
 from lbctl.core.settings import CoreSettings
 
 CA_DAYS = 3650
@@ -68,8 +69,8 @@ class Certificates:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(signs=True), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        _write(self._authority / "ca.key", _pem(key), 0o600)
-        _write(self._authority / "ca.pem", builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
+        durable.replace(self._authority / "ca.key", _pem(key), 0o600)
+        durable.replace(self._authority / "ca.pem", builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
 
     def _still_good(self) -> bool:
         """Whether the certificate of the last start may serve on."""
@@ -98,8 +99,8 @@ class Certificates:
         builder = builder.add_extension(_usage(signs=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
-        _write(key_file, _pem(key), 0o600)
-        _write(cert, builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
+        durable.replace(key_file, _pem(key), 0o600)
+        durable.replace(cert, builder.sign(authority, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:
@@ -144,15 +145,6 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all, with its permissions from the first byte."""
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as stream:
-        stream.write(content)
-    beside.replace(path)
 
 
 @contextmanager

@@ -8,12 +8,12 @@ anything; and we let in only a key that we were given, for replication and for n
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import asyncssh
 
+from lbctl import durable
 from lbctl.core.settings import CoreSettings
 from lbctl.errors import LbctlError
 
@@ -126,23 +126,14 @@ class Trust:
             return []
 
     def _save(self, hosts: list[Trusted]) -> None:
-        beside = self._file.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as stream:
-            json.dump([asdict(one) for one in hosts], stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(self._file)
+        durable.replace(self._file, json.dumps([asdict(one) for one in hosts], indent=1).encode(), 0o644)
 
 
 def make_key(path: Path, name: str) -> asyncssh.SSHKey:
     """A new key pair: private for its owner alone, and `.pub` beside it. Raises OSError."""
     key = asyncssh.generate_private_key("ssh-ed25519", comment=name)
-    path.with_suffix(".pub").write_text(f"{_openssh(key)} {name}\n", encoding="utf-8")
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-        stream.write(key.export_private_key("openssh"))
-    beside.replace(path)
+    durable.replace(path.with_suffix(".pub"), f"{_openssh(key)} {name}\n".encode(), 0o644)
+    durable.replace(path, key.export_private_key("openssh"), 0o600)
     return key
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
 
+from lbctl import durable
 from lbctl.errors import Superseded
 from lbctl.model.decision import Desired
 
@@ -37,7 +37,7 @@ class Fence:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self.mark = self._saved = _read(file) if file is not None else None
-        self._writing = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
 
     @property
     def epoch(self) -> int | None:
@@ -61,10 +61,16 @@ class Fence:
 
     async def save(self) -> None:
         """Writes the mark where it is not written yet; beside what it stands for or after it, because a disk may take longer than a move."""
-        async with self._writing:  # one at a time: an older mark may not be written over a newer one
-            if self._file is not None and self.mark is not None and self.mark != self._saved:
-                self._saved = self.mark
-                await asyncio.to_thread(_write, self._file, self.mark)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write_all(), name="mark")
+        # Shielded: a thread cannot be taken back, so who is cancelled while he waits leaves the order of the writes as it is.
+        await asyncio.shield(self._writing)
+
+    async def _write_all(self) -> None:
+        """One at a time: an older mark may not be written over a newer one."""
+        while self._file is not None and self.mark is not None and self.mark != self._saved:
+            self._saved = self.mark
+            await asyncio.to_thread(_write, self._file, self.mark)
 
 
 def file_of(memory: Path | None, name: str) -> Path | None:
@@ -85,12 +91,7 @@ def _read(file: Path) -> Mark | None:
 
 
 def _write(file: Path, mark: Mark) -> None:
-    beside = file.with_name(file.name + ".new")
     try:
-        with beside.open("w") as out:
-            json.dump(asdict(mark), out)
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(file)
+        durable.replace(file, json.dumps(asdict(mark)).encode(), 0o644)
     except OSError as error:
         log.warning("a mark cannot be written", file=str(file), why=str(error))
