@@ -4,8 +4,8 @@ When the state is lost, this is what clients were told; when both are lost, the 
 
 It is written in a thread, before the answer that it says is served. Each change appends one line and is fsynced, so a change costs the same among
 one name and among ten thousand; a burst is one write. Every line has a digest: a last line that was cut is dropped (the answer before it holds), any
-other broken line condemns the file. It is written anew, whole (new file, fsync, rename, fsync of the directory), at the start, after a failed write,
-and when it has grown beyond what it says.
+other broken line condemns the file. It is written anew, whole (`lbctl.durable`), at the start, after a failed write, and when it has grown beyond
+what it says.
 
 The file also holds back each zone's serial: one far ahead of those handed out, from which a start goes on, so that a serial never goes back
 even when the last writes were lost with the machine.
@@ -22,9 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lbctl import durable
+
 SERIALS_AHEAD = 100_000
 LINES_MAX = 1000
 DIGEST_CHARS = 16
+FILE_MODE = 0o640
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,26 +95,9 @@ def load(path: Path) -> tuple[LastAnswers, str]:
         return LastAnswers(), f"{path}: {error}"
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Writes the file anew, durably. OSError where that is impossible; the old one then stays."""
-    new = path.with_name(path.name + ".new")
-    _write(new, os.O_CREAT | os.O_TRUNC, data)
-    new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
 def append(path: Path, data: bytes) -> None:
     """Adds lines, durably. OSError where that is impossible; the end may then be torn."""
-    _write(path, os.O_APPEND, data)
-
-
-def _write(path: Path, flags: int, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | flags, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -173,6 +159,6 @@ class CopyWriter:
     def _write_one(self, content: LastAnswers, anew: bool) -> None:
         data = render(content)
         if anew:
-            replace(self._path, data)
+            durable.replace(self._path, data, FILE_MODE)
         else:
             append(self._path, data)

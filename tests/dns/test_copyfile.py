@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lbctl import durable
 from lbctl.dns import copyfile
 from lbctl.dns.copyfile import CopyWriter, LastAnswer, LastAnswers
 
@@ -20,7 +21,7 @@ OTHER = LastAnswers({"other.gtm.example.com": CORE})
 
 def test_what_was_written_is_read_and_later_lines_win(tmp_path: Path) -> None:
     path = tmp_path / "copy"
-    copyfile.replace(path, copyfile.render(CONTENT))
+    durable.replace(path, copyfile.render(CONTENT), copyfile.FILE_MODE)
     assert copyfile.load(path) == (CONTENT, "")
     copyfile.append(path, copyfile.render(CHANGE))
     copyfile.append(path, copyfile.render(OTHER))
