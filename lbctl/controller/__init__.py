@@ -33,7 +33,7 @@ from lbctl.model.decision import Step
 from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
-from lbctl.model.state import Saved
+from lbctl.model.state import Saved, State
 from lbctl.policy import gate
 from lbctl.policy.case import Case
 from lbctl.policy.seconds import goes_by_what_is_published
@@ -74,6 +74,14 @@ PASSING = frozenset({"no-stall", "candidate-confirmed"})
 """Rows that the next real look opens: what a person asks for is judged once more after it."""
 
 LOOK_ANEW_MAX_S = 3.0
+LOOK_ANEW_STEP_S = 0.02
+
+
+def _looked(state: State, member: str, page: str, since: float) -> bool:
+    """A look that began since then has ended."""
+    sight = state.members.get(member)
+    last = sight.pages[page].last if sight is not None and page in sight.pages else None
+    return last is not None and last.started >= since
 
 
 class Controller:
@@ -241,13 +249,12 @@ class Controller:
             charge = self._charges[command.service]
             # Read now and not remembered: what stands there may have changed since the start, and that is what is adopted.
             command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
-        # Whoever has just synced types this next: to judge by what was read a minute ago would send people to `--attest-synced`.
-        if isinstance(command, Resume | SwapRoles | Ack) and loop.state.saved.needs_resync and not command.attest_synced:
-            await self._freshen(command.service)
+        if isinstance(command, Resume | SwapRoles) or (isinstance(command, Ack) and command.member):
+            await self._ask_members(loop, command)
         reply = await loop.ask(command)
         # Once and no loop: if a fresh look does not open the row, the row is right.
         if reply.code is Code.REFUSED and set(reply.evidence.get("rules", {"": ""})) <= PASSING:
-            await self._look_anew(loop.settings)
+            await self._look_anew(loop)
             reply = await loop.ask(command)
         # The command is done when a reader could see it, not when it was decided (H42).
         epoch = reply.evidence.get("epoch")
@@ -255,12 +262,22 @@ class Controller:
             return replace(reply, code=Code.DONE, message=f"{reply.message}; seen everywhere")
         return reply
 
-    async def _look_anew(self, settings: ServiceSettings) -> None:
-        """New looks at everybody, and the time that they may take: a person is not sent away for a stall of ours."""
-        for member in settings.members:
-            for page in settings.monitor.pages:
-                self._tools.eyes.look_now(settings.name, member.name, page)
-        await self.clock.sleep(min(max(member.probe.timeout_s for member in settings.members), LOOK_ANEW_MAX_S))
+    async def _ask_members(self, loop: ServiceLoop, command: Resume | SwapRoles | Ack) -> None:
+        """Before a way back: what the members say now. Whoever has just changed a mode or synced types this next, and would else be refused
+        for what was seen an interval ago, or be believed for it."""
+        if loop.state.saved.needs_resync and not command.attest_synced:
+            await self._freshen(command.service)
+        await self._look_anew(loop)
+
+    async def _look_anew(self, loop: ServiceLoop) -> None:
+        """New looks at everybody, for as long as they may take: a person is not sent away for a stall of ours."""
+        settings, asked = loop.settings, self.clock.now()
+        pages = [(member.name, page) for member in settings.members for page in settings.monitor.pages]
+        for member, page in pages:
+            self._tools.eyes.look_now(settings.name, member, page)
+        until = asked + min(max(member.probe.timeout_s for member in settings.members), LOOK_ANEW_MAX_S)
+        while self.clock.now() < until and not all(_looked(loop.state, member, page, asked) for member, page in pages):
+            await self.clock.sleep(LOOK_ANEW_STEP_S)
 
     async def _seen(self, loop: ServiceLoop, epoch: int) -> bool:
         try:

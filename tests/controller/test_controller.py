@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lbctl.controller import Charge
-from lbctl.model.commands import Adopt, Code, Failover, SetHold, SwapRoles
+from lbctl.model.commands import Adopt, Code, Failover, Resume, SetHold, SwapRoles
 from lbctl.model.events import SyncSeen
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import ServiceSettings
@@ -182,3 +182,33 @@ def test_who_has_just_synced_is_believed_at_once_and_not_at_the_next_reading() -
         await world.controller.stop()
 
     virtual.run(story())
+
+
+def test_a_way_back_is_judged_by_looks_of_now_and_not_of_an_interval_ago() -> None:
+    """Whoever has just given the roles back is not refused for what was seen before; nor is a primary believed that has died since."""
+    async def story() -> None:
+        world = await ready(World())
+        world.say("a", DEAD)
+        await world.rounds(8)
+        world.say("a", PRIMARY)
+        await world.rounds(8)
+        resume = Resume(service="core", by="ann", reason="synced back", attest_synced=True)
+        world.say("b", PRIMARY)
+        await world.rounds(1)
+        world.say("b", STANDBY)
+        assert (await world.controller.submit(resume)).code is Code.DONE
+        await world.controller.stop()
+
+    async def dead() -> None:
+        world = await ready(World())
+        world.say("a", DEAD)
+        await world.rounds(8)
+        world.say("a", PRIMARY)
+        await world.rounds(8)
+        world.say("a", DEAD)
+        refused = await world.controller.submit(Resume(service="core", by="ann", reason="synced back", attest_synced=True))
+        assert (refused.code, refused.rule, world.seen()["active"]) == (Code.REFUSED, "primary-serving", "b")
+        await world.controller.stop()
+
+    virtual.run(story())
+    virtual.run(dead())
