@@ -7,8 +7,10 @@ cannot be told; the policy draws the conclusions. A kind is a function and a row
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,38 @@ FIRST_S = 3.0
 """How long a start, or a person, waits for what the sources tell; a slower one is heard when it answers."""
 
 
+class StampFile:
+    """A file whose time is that of the last good sync (a script's `touch`).
+
+    Asked in a thread of its own: a disk that hangs (somebody's network) keeps that one thread, whoever asks again waits for it too, and neither the
+    threads that moves need nor the end of the process wait for either.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._asked: asyncio.Future[float | OSError] | None = None
+
+    async def touched(self) -> float:
+        """UTC seconds. OSError where it cannot be told; takes as long as the disk does."""
+        if self._asked is None or self._asked.done():
+            loop = asyncio.get_running_loop()
+            self._asked = loop.create_future()
+            threading.Thread(target=self._ask, args=(loop, self._asked), name="stamp", daemon=True).start()
+        found = await asyncio.shield(self._asked)
+        if isinstance(found, OSError):
+            raise found
+        return found
+
+    def _ask(self, loop: asyncio.AbstractEventLoop, asked: asyncio.Future[float | OSError]) -> None:
+        found: float | OSError
+        try:
+            found = self._path.stat().st_mtime
+        except OSError as error:
+            found = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(asked.set_result, found)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One member's source. `names` maps what a Core calls its source (a host, a name) to the member; `partner` is whom it syncs from by the file."""
@@ -44,7 +78,7 @@ class Source:
     partner: str
     names: Mapping[str, str]
     hand: Hand | None = None
-    file: Path | None = None
+    file: StampFile | None = None
     url: str = ""
 
 
@@ -71,9 +105,8 @@ async def _ssh(source: Source) -> list[Event]:
 
 
 async def _file(source: Source) -> list[Event]:
-    """A file whose time is that of the last good sync (a script's `touch`)."""
     assert source.file is not None, "config has checked that a file is named"
-    at = (await asyncio.to_thread(source.file.stat)).st_mtime
+    at = await source.file.touched()
     return [SyncSeen(source.member, source.partner, at, at)]
 
 
@@ -83,9 +116,19 @@ async def _url(source: Source) -> list[Event]:
     async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session, session.get(source.url, allow_redirects=False) as response:
         if response.status != 200:
             raise ValueError(f"answered {response.status}")
-        document: Any = json.loads(await response.content.read(DOCUMENT_MAX))
+        document: Any = json.loads(await _whole(response.content))
     partner = str(document.get("source", source.partner))
     return [SyncSeen(source.member, source.names.get(partner, partner), _instant(document, "started"), _instant(document, "completed"))]
+
+
+async def _whole(body: aiohttp.StreamReader) -> bytes:
+    """Up to its end, in however many pieces it comes. ValueError where that is too far off."""
+    found = b""
+    async for part in body.iter_any():
+        found += part
+        if len(found) > DOCUMENT_MAX:
+            raise ValueError(f"more than {DOCUMENT_MAX >> 10} KiB")
+    return found
 
 
 def _instant(document: Mapping[str, Any], key: str) -> float:

@@ -30,7 +30,7 @@ from lbctl.controller import CANARIES
 from lbctl.dns.settings import Endpoint, ServerSettings, TsigKey, ZoneSettings, tsig_key
 from lbctl.drive import Grip, Hand
 from lbctl.errors import ConfigError, Problem
-from lbctl.freshness import Source
+from lbctl.freshness import Source, StampFile
 from lbctl.model.settings import MemberSettings, ProbeSettings
 from lbctl.notifiers import NOTIFIERS, build
 from lbctl.notifiers.base import Notifier
@@ -127,7 +127,7 @@ def sources_of(services: Iterable[BuiltService], hands: Mapping[tuple[str, str],
     """Who tells how old each member's copy is."""
     return [
         Source(name, member, spot.kind, spot.every_s, service.settings.member(member).syncs_from or _others(service, member),
-               _known_as(service), hands.get((name, member)), spot.file, spot.url or "")
+               _known_as(service), hands.get((name, member)), StampFile(spot.file) if spot.file else None, spot.url or "")
         for service in services for name in (service.settings.name,) for member, spot in service.freshness.items()
     ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from pathlib import Path, PosixPath
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,7 +17,7 @@ from aiohttp import web
 from lbctl.clock import LoopClock
 from lbctl.controller import Controller
 from lbctl.controller.supervisor import Supervisor
-from lbctl.freshness import AHEAD_S, Source, Watch, believable, read
+from lbctl.freshness import AHEAD_S, DOCUMENT_MAX, Source, StampFile, Watch, believable, read
 from lbctl.model.events import Event, SyncSeen, SyncUnknown
 
 NOW = 1_795_000_000.0
@@ -27,8 +29,14 @@ async def told() -> AsyncIterator[Told]:
     """A web server that tells one document, as the source of core-b, which follows core-a."""
     said = [""]
 
-    async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=said[0])
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        half = len(said[0]) // 2
+        await response.write(said[0][:half].encode())
+        await asyncio.sleep(0.02)  # as any server may: what arrives first is not the whole
+        await response.write(said[0][half:].encode())
+        return response
 
     app = web.Application()
     app.router.add_get("/", answer)
@@ -53,6 +61,12 @@ async def asked(source: Source) -> Event:
 async def test_a_document_tells_from_whom_the_last_sync_came_and_when(told: Told) -> None:
     assert await asked(told('{"source": "core-a", "started": 1794999000, "completed": 1794999030.5}')) == SyncSeen(
         "core-b", "core-a", 1794999000.0, 1794999030.5)
+
+
+async def test_a_document_that_has_no_end_is_an_unknown_age(told: Told) -> None:
+    """It begins as a good one does."""
+    event = await asked(told('{"started": 1794999000, "completed": 1794999030}' + " " * DOCUMENT_MAX))
+    assert isinstance(event, SyncUnknown) and "64 KiB" in event.detail
 
 
 @pytest.mark.parametrize("document", [
@@ -80,11 +94,36 @@ async def test_a_time_that_cannot_be_is_an_unknown_age_and_never_a_fresh_copy(to
 async def test_a_file_of_the_future_is_an_unknown_age(tmp_path: Path) -> None:
     stamp = tmp_path / "last-sync"
     stamp.touch()
-    source = Source("core", "core-b", "file", 60.0, "core-a", {}, file=stamp)
+    source = Source("core", "core-b", "file", 60.0, "core-a", {}, file=StampFile(stamp))
     os.utime(stamp, (NOW + 3600, NOW + 3600))
     assert isinstance(await asked(source), SyncUnknown)
     os.utime(stamp, (NOW + 1, NOW + 1))
     assert isinstance(await asked(source), SyncSeen)
+
+
+class Hanging(PosixPath):
+    """A file on a disk that does not answer."""
+
+    asked, well = list[str](), threading.Event()
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        self.asked.append(str(self))
+        self.well.wait(30)
+        return super().stat(follow_symlinks=follow_symlinks)
+
+
+async def test_a_disk_that_hangs_keeps_one_thread_and_none_that_a_move_needs(tmp_path: Path) -> None:
+    stamp = Hanging(tmp_path / "last-sync")
+    stamp.touch()
+    source = Source("core", "core-b", "file", 60.0, "core-a", {}, file=StampFile(stamp))
+    readings = [asyncio.create_task(read(source)) for _ in range(50)]
+    await asyncio.sleep(0)
+    readings.pop().cancel()
+    async with asyncio.timeout(10):
+        assert await asyncio.to_thread(lambda: "free") == "free"
+    assert len(stamp.asked) == 1
+    stamp.well.set()
+    assert all(isinstance(event, SyncSeen) for events in await asyncio.gather(*readings) for event in events)
 
 
 async def test_a_person_who_asks_has_the_sources_read_anew(told: Told, tmp_path: Path) -> None:
@@ -92,7 +131,7 @@ async def test_a_person_who_asks_has_the_sources_read_anew(told: Told, tmp_path:
     heard: list[tuple[str, Event]] = []
     stamp = tmp_path / "last-sync"
     stamp.touch()
-    other = Source("other", "core-b", "file", 60.0, "core-a", {}, file=stamp)
+    other = Source("other", "core-b", "file", 60.0, "core-a", {}, file=StampFile(stamp))
     controller = SimpleNamespace(names=("core", "other"), supervisor=Supervisor(LoopClock()), post=lambda *told: heard.append(told))
     watch = Watch(cast("Controller", controller), [told('{"started": 5, "completed": 6}'), other], LoopClock())
     await watch.anew("core")
