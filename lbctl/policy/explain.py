@@ -161,7 +161,9 @@ def _resume(case: Case) -> dict[str, Any] | None:
     if not case.active or case.active == case.saved.primary:
         return None
     missing = returns.missing(case, drive=False, attested=False)
-    return {"open": missing is None, **({} if missing is None else {"rule": missing.rule, "evidence": missing.evidence, "opens": missing.opens})}
+    # Whether `--drive` is worth a word at all: without a hand on both it is refused whatever the Cores say.
+    driven = all(case.member(name).driven for name in (case.saved.primary, case.active) if name in case.settings.names)
+    return {"open": missing is None, "driven": driven, **({} if missing is None else {"rule": missing.rule, "evidence": missing.evidence, "opens": missing.opens})}
 
 
 def what_if(case: Case) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lbctl.model.state import Move, Restore, Saved
+from lbctl.model.state import Incident, Move, Restore, Saved
 from lbctl.policy import drain, families
 from lbctl.policy.seen import put
 from lbctl.policy.turn import Turn
@@ -70,12 +70,19 @@ def _latches(turn: Turn, source: str, target: str, trigger: str, verb: str) -> t
     return latched, stale
 
 
-def _incident(saved: Saved, source: str, target: str, trigger: str) -> Any:
+def _incident(saved: Saved, source: str, target: str, trigger: str) -> Incident | None:
     # People have taken it in hand; what fails next is another incident.
     if saved.incident is None or trigger == OPERATOR:
         return None
     # Remembered so that `adopt` does not go back to who lost the traffic in it.
     return replace(saved.incident, actives=(*saved.incident.actives, target))
+
+
+def _uncounted(incident: Incident | None, target: str) -> Incident | None:
+    """Whoever was chosen and never answered to anybody has not had the traffic in this incident."""
+    if incident is None or incident.actives[-1:] != (target,):
+        return incident
+    return replace(incident, actives=incident.actives[:-1])
 
 
 def _restore(saved: Saved) -> Restore:
@@ -95,6 +102,7 @@ def cancel(turn: Turn, why: str) -> None:
         needs_resync=back.needs_resync,
         lockout_until=back.lockout_until,
         moved_at=back.moved_at,
+        incident=_uncounted(turn.saved.incident, move.target),
         move=None,
         approvals=tuple(a for a in turn.saved.approvals if a.command is not None),
         run=None if turn.saved.run is not None and turn.saved.run.kind == "promote" else turn.saved.run,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lbctl.model import commands as ask
-from lbctl.model.commands import Code, Command
+from lbctl.model.commands import Code, Command, Reply
 from lbctl.model.decision import RuleResult
 from lbctl.model.state import Approval, Hold, Maintenance
 from lbctl.policy import arming, drain, failover, gate, moves, pool_start, returns, runs, seconds, start
@@ -24,11 +24,22 @@ def obey(turn: Turn, command: Command) -> None:
         text = f"{turn.settings.name} has changed meanwhile: revision {turn.state.revision}, you saw {command.revision}"
         turn.answer(Code.CONFLICT, text, rule="revision", revision=turn.state.revision)
         return
-    # Before any rule is asked: the command is judged when it is done, not when the first of two has thought of it.
     if seconds.wanted(turn, command) and not isinstance(command, ask.Approve):
-        seconds.leave(turn, command)
+        refused = _refusal(turn, command)
+        if refused is None:
+            seconds.leave(turn, command)
+        else:
+            turn.reply = refused
         return
     _handle(turn, command)
+
+
+def _refusal(turn: Turn, command: Command) -> Reply | None:
+    """How this command would be refused now. Nobody is woken as a second person for one that would; it is judged again when it is done."""
+    rehearsal = Turn(turn.settings, turn.state, turn.now, turn.around)
+    _handle(rehearsal, command)
+    reply = rehearsal.reply
+    return reply if reply is not None and reply.code not in (Code.DONE, Code.ACCEPTED) else None
 
 
 def _handle(turn: Turn, command: Command) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lbctl.model import commands as ask
-from lbctl.model.commands import Code, Shown
+from lbctl.model.commands import Code, Command, Shown
 from lbctl.policy.seconds import KINDS, verb_of
 from tests.policy.stage import Stage, chain, pair
 
@@ -29,10 +29,27 @@ def test_a_forced_failover_waits_for_somebody_else() -> None:
 def test_what_the_second_approves_is_judged_anew() -> None:
     """H10: the gate is asked at execution."""
     stage = Stage(pair(second_person=frozenset({"failover"}))).normal()
-    stage.rounds(4, a="ok/primary", b="503/standby")
+    stage.ask(ask.SetHold(service="core", by="ann", reason="r"))
+    stage.rounds(4, a="fail", b="503/standby")
     stage.ask(ask.Failover(service="core", by="ann", to="b", reason="x"))
+    stage.rounds(4, a="ok/primary", b="503/standby")
     reply = stage.ask(ask.Approve(service="core", by="bob", approval=waiting(stage)))
     assert (reply.code, reply.rule) == (Code.REFUSED, "active-down")
+
+
+@pytest.mark.parametrize(("command", "code", "rule"), [
+    (ask.Failover(service="core", by="ann", to="a", force=True, accept=frozenset({"armed"}), reason="x"), Code.REFUSED, "already-active"),
+    (ask.Failover(service="core", by="ann", to="b", reason="x"), Code.REFUSED, "active-down"),
+    (ask.Failover(service="core", by="ann", to="b", force=True, accept=frozenset({"nonsense"}), reason="x"), Code.USAGE, ""),
+    (ask.Resume(service="core", by="ann", reason="x"), Code.REFUSED, "already-primary"),
+], ids=["to the active member", "nothing is down", "a misspelt rule", "nothing to resume"])
+def test_nobody_is_woken_as_a_second_person_for_what_would_be_refused(command: Command, code: Code, rule: str) -> None:
+    stage = Stage(pair(second_person=frozenset({"failover", "resume"}))).normal()
+    stage.rounds(4, a="ok/primary", b="503/standby")
+    before = stage.state.saved
+    reply = stage.ask(command)
+    assert (reply.code, reply.rule) == (code, rule)
+    assert stage.state.saved == before and not stage.view["approvals"]
 
 
 def test_an_approval_may_want_two() -> None:
@@ -47,10 +64,11 @@ def test_an_approval_may_want_two() -> None:
 
 def test_a_waiting_command_outlives_the_end_of_an_incident_but_not_its_time() -> None:
     stage = Stage(pair(second_person=frozenset({"switchover", "failover"}))).normal()
+    stage.ask(ask.SetHold(service="core", by="ann", reason="r"))
+    stage.rounds(4, a="fail", b="503/standby")
     stage.ask(ask.Failover(service="core", by="ann", to="b", reason="x"))
-    stage.rounds(4, a="fail", b="fail")
     stage.rounds(4, a="ok/primary", b="503/standby")
-    assert stage.view["approvals"]
+    assert stage.view["incident"] is None and stage.view["approvals"]
     stage.wait(1801)
     assert not stage.view["approvals"]
 
@@ -65,7 +83,7 @@ def test_every_word_of_the_list_means_a_command(verb: str) -> None:
 def test_the_second_yes_to_an_adopt_goes_by_what_is_published_then() -> None:
     """H39: the actuators are read again when somebody else says yes; accepting what was known already is no broken promise."""
     stage = Stage(replace(pair(), second_person=frozenset({"adopt"})), shown="strange")
-    waiting = stage.ask(ask.Adopt(service="core", by="ann", reason="a it is", shown=stage.last_shown)).evidence["approval"]
+    waiting = stage.ask(ask.Adopt(service="core", by="ann", reason="as published", shown=(Shown("x", ("b",), epoch=1),))).evidence["approval"]
     shown = (Shown("x", ("a",), epoch=1),)
     reply = stage.ask(ask.Approve(service="core", by="bob", approval=waiting, shown=shown))
     assert (reply.code, stage.active, stage.state.uninitialised) == (Code.DONE, "a", "")

@@ -61,3 +61,13 @@ def test_a_cancelled_move_takes_the_approvals_of_its_time_with_it() -> None:
     stage.restart("dr")
     assert stage.state.saved.latched == {"a", "b"}
     assert stage.state.saved.approvals == ()
+
+
+def test_who_was_chosen_and_never_published_has_not_had_the_traffic_in_this_incident() -> None:
+    """SEMANTICS 6: a restart cancels the move to b that nobody was told; when b then promotes itself, `adopt` must be free to take it."""
+    stage = Stage().normal()
+    stage.rounds(4, a="fail", b="503/standby")
+    assert stage.active == "b" and stage.state.saved.incident is not None and stage.state.saved.incident.actives == ("a", "b")
+    stage.restart("a")
+    assert stage.told("cancelled") and stage.active == "a"
+    assert stage.state.saved.incident is not None and stage.state.saved.incident.actives == ("a",)
