@@ -27,7 +27,9 @@ AHEAD_S = 60.0
 """How far beyond its own clock a Core's instant may lie: the time of the answer, generously."""
 READ_BACKS = 5
 READ_BACK_EVERY_S = 2.0
-OUTPUT_MAX = 4000
+OUTPUT_MAX = 1 << 20
+LINE_MAX = 4000
+"""Characters of what a Core prints, and of the line of it that people are told."""
 
 
 class HandError(LbctlError):
@@ -87,11 +89,13 @@ class Hand:
         self._clock = clock
 
     async def say(self, line: str, *, timeout_s: float = COMMAND_S) -> tuple[int, str]:
-        """Runs one line; (exit code, output). Raises `HandError`; after a time-out the outcome is unknown."""
+        """Runs one line; (exit code, output). Raises `HandError`; after a time-out, or where it prints without end, the outcome is unknown."""
         grip = self.grip
         try:
             async with asyncio.timeout(timeout_s), await self._connect() as connection:
-                done = await connection.run(line, check=False)
+                process = await connection.create_process(line, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL)
+                text = await _bounded(process.stdout)
+                code = (await process.wait()).exit_status
         except asyncssh.HostKeyNotVerifiable:
             raise HandError(f"{grip.host}: its host key is not the one in {grip.known_hosts_file}") from None
         except asyncssh.PermissionDenied:
@@ -100,8 +104,7 @@ class Hand:
             raise HandError(f"{grip.host}:{grip.port}: no answer within {timeout_s:g} s") from None
         except (asyncssh.Error, OSError) as error:
             raise HandError(f"{grip.host}:{grip.port}: {error}") from None
-        text = done.stdout if isinstance(done.stdout, str) else ""
-        return done.exit_status if done.exit_status is not None else 1, text[-OUTPUT_MAX:] if "json" not in line else text
+        return code if code is not None else 1, text
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         grip = self.grip
@@ -155,9 +158,20 @@ class Hand:
         return Outcome(False, f"{missing}; the command said: {said}" if said and said != missing else missing)
 
 
+async def _bounded(out: asyncssh.SSHReader[str]) -> str:
+    """All that is printed. HandError where that is more than any Core says."""
+    parts, size = [], 0
+    while part := await out.read(OUTPUT_MAX):
+        parts.append(part)
+        size += len(part)
+        if size > OUTPUT_MAX:
+            raise HandError(f"it prints more than {OUTPUT_MAX >> 10} KiB")
+    return "".join(parts)
+
+
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    return lines[-1].strip()[:LINE_MAX] if lines else ""
 
 
 def _status(told: Mapping[str, Any], now: float) -> CoreStatus:

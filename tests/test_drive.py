@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from lbctl.clock import SystemClock
@@ -75,6 +77,29 @@ async def test_a_core_that_is_gone_fails_the_step(cores: tuple[Node, Node]) -> N
     await cores[1].stop()
     outcome = await hand.do("promote", "failover mode primary")
     assert not outcome.ok and outcome.detail
+
+
+async def endless(process: asyncssh.SSHServerProcess[str]) -> None:
+    """A Core that prints and prints, on both of its outputs."""
+    with contextlib.suppress(asyncssh.Error, OSError):
+        while True:
+            for out in (process.stdout, process.stderr):
+                out.write("no end\n" * 10_000)
+                await out.drain()
+
+
+async def test_a_core_that_prints_without_end_is_cut_off_and_not_remembered(tmp_path: Path) -> None:
+    keys = {name: asyncssh.generate_private_key("ssh-ed25519") for name in ("host", "user")}
+    (tmp_path / "key").write_bytes(keys["user"].export_private_key("openssh"))
+    (tmp_path / "authorized").write_bytes(keys["user"].export_public_key("openssh"))
+    server = await asyncssh.listen("127.0.0.1", 0, server_host_keys=[keys["host"]], authorized_client_keys=str(tmp_path / "authorized"),
+                                   process_factory=endless)
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{server.get_port()} {keys['host'].export_public_key('openssh').decode()}")
+    hand = Hand(Grip("127.0.0.1", server.get_port(), "admin", tmp_path / "key", tmp_path / "known"), SystemClock())
+    with pytest.raises(HandError, match="prints more than 1024 KiB"):
+        await hand.say("show failover status json", timeout_s=20.0)
+    server.close()
+    await server.wait_closed()
 
 
 class Quick(SystemClock):
