@@ -165,7 +165,12 @@ class Explorer:
     @property
     def ended(self) -> bool:
         """Nothing is left to be tried."""
-        return not self._queue
+        return bool(self.places) and not self._queue
+
+    @property
+    def waiting(self) -> int:
+        """How many places have more to give, as far as is known."""
+        return len(self._queue)
 
     def _reach(self, action: str, reached: Node, source: Place | None = None) -> None:
         """One more way to a state, perhaps the first; an open move goes with it, a new one or the one of the place before."""

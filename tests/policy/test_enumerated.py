@@ -25,7 +25,11 @@ THREE_FACES = {name: face for name, face in FACES.items() if name != "503/primar
 
 
 def explore(explorer: Explorer, limit: int | None = None) -> int:
-    states = explorer.run(limit=limit)
+    states, said = 0, 0
+    while not explorer.ended and (limit is None or said < limit):  # a search of half an hour says how far it is
+        said = min(said + 2_000, limit or said + 2_000)
+        states = explorer.run(limit=said)
+        print(f"{states} states in {len(explorer.places)} forms so far, {explorer.waiting} of them to go on from")
     end = "there are no more" if explorer.ended else "and more behind them"
     print(f"{states} states in {len(explorer.places)} forms, {explorer.decisions} decisions, all invariants and laws hold; {end}")
     assert explorer.ended or limit is not None
