@@ -42,6 +42,8 @@ async def test_what_happens_to_the_address_is_counted_journalled_and_explained(f
     await front.site.until(lambda: front.lbctl.metric("lbctl_vip_events_total" + series % 1 + ',event="removed"}') == 1, "it is not counted")
     await front.held_by(0, "it was not put back")
     other = front.site.net.host("other")
+    # With a lower MAC than the holder's it would be given the address, for the holder has only just put it back (H46).
+    other.run("ip", "link", "set", "eth0", "address", "fe:ff:ff:ff:ff:ff")
     other.run("ip", "addr", "add", f"{V4}/32", "dev", "eth0")
     with other.inside(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaking:
         speaking.bind((V4, 0))
