@@ -191,7 +191,9 @@ class ServiceLoop:
         self.state = replace(kept, unsaved=detail) if silent else told.state
         if silent and not before.unsaved:
             text = f"decisions cannot be saved, so none is taken: {detail}"
-            self._tools.journal.write([Step(at=now, service=self.settings.name, kind="NotSaved", text=text, data={"page": True})])
+            # Under the epoch and revision that still hold: a line of epoch 0 between others would look like a state that was lost.
+            self._tools.journal.write([Step(at=now, service=self.settings.name, kind="NotSaved", text=text, epoch=before.saved.epoch,
+                                            revision=before.revision, data={"page": True})])
         elif not silent:
             self._tools.journal.write(steps_of(before, told, SaveFailed(detail), now))
         self._store_again = now + _STORE_AGAIN_S

@@ -1,0 +1,43 @@
+"""A handful of seeds in every run, hundreds on demand (`--long`): real processes, real faults, judged from outside (G-LB3, G-LB4, H2, H3, H6, H24-H26).
+
+A failing seed is named with the command that tells its story again. That the judges can fail is shown by stories that were made up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tests.chaos.judge import Evidence, complaints
+from tests.chaos.journal import Line
+from tests.chaos.plan import plan
+from tests.chaos.record import Answer, Asked, Look, Record, Write
+from tests.chaos.story import BRIEF_S, LONG_S, Told, tell
+
+SEEDS = (1, 2, 3)
+LONG = range(2000, 2200)
+
+
+def _right(told: Told) -> None:
+    assert not told.wrong, "\n".join((*told.story, "", *told.wrong, f"again: {told.again}"))
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_that_must_not_be_whatever_fails(seed: int) -> None:
+    _right(await tell(seed, BRIEF_S))
+
+
+@pytest.mark.netns
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", LONG)
+async def test_nothing_that_must_not_be_in_hundreds_of_stories(seed: int) -> None:
+    _right(await tell(seed, LONG_S))
+
+
+def test_a_seed_plans_the_same_twice_and_others_plan_something_else() -> None:
+    plans = [plan(seed, LONG_S) for seed in range(50)]
+    assert plans == [plan(seed, LONG_S) for seed in range(50)]
+    assert len({made.deeds for made in plans}) == 50
+    assert all(0 <= deed.at <= 2 * LONG_S and (deed.lasts or 0) <= LONG_S for made in plans for deed in made.deeds)
