@@ -1,18 +1,13 @@
-"""A handful of seeds in every run, hundreds on demand (`--long`): real processes, real faults, judged from outside (G-LB3, G-LB4, H2, H3, H6, H24-H26).
+"""A handful of seeds in every run, hundreds on demand (`--long`): real processes and faults, judged from outside (G-LB3, G-LB4, H2, H3, H6, H24-H26).
 
-A failing seed is named with the command that tells its story again. That the judges can fail is shown by stories that were made up.
+A failing seed is named with the command that tells its story again. That the judges can fail is shown in `test_judge`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
-from tests.chaos.judge import Evidence, complaints
-from tests.chaos.journal import Line
 from tests.chaos.plan import plan
-from tests.chaos.record import Answer, Asked, Look, Record, Write
 from tests.chaos.story import BRIEF_S, LONG_S, Told, tell
 
 SEEDS = (1, 2, 3)
