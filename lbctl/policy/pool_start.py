@@ -68,20 +68,15 @@ def _without_memory(turn: Turn, answers: set[tuple[str, ...]], strange: list[str
     if not answers and unread:
         uninitialise(turn, f"{turn.state.uninitialised}, and {', '.join(unread)} cannot be read")
         return
-    whom = "+".join(next(iter(answers))) if answers else ANYBODY
-    turn.set(adopting=whom)
-    told = f"{whom} is published" if answers else "nothing is published"
-    turn.note("adopting", f"{turn.state.uninitialised}; {told}: watching {turn.settings.rearm_rounds} rounds before believing it")
+    start.watch(turn, "+".join(next(iter(answers))) if answers else ANYBODY)
 
 
 def watch_adoption(turn: Turn) -> None:
     """Counts clean rounds while the answer is not known; clean is a round in which a member of it is up."""
-    if not turn.state.adopting or not round_over(turn.case):
-        return
-    found = _found(turn.case, turn.state.adopting)
-    turn.set(rounds=turn.state.rounds + 1 if found else 0, looked=frozenset())
-    if found and turn.state.rounds >= turn.settings.rearm_rounds:
-        accept(turn, found, by="lbctl", epoch=0)
+    if turn.state.adopting and round_over(turn.case):
+        found = _found(turn.case, turn.state.adopting)
+        if start.watched(turn, clean=bool(found)):
+            accept(turn, found, by="lbctl", epoch=0)
 
 
 def _found(case: Case, whom: str) -> tuple[str, ...]:

@@ -164,7 +164,11 @@ def _without_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
         uninitialise(turn, f"{turn.state.uninitialised}, and {', '.join(unread)} cannot be read")
         return
     # What is published is the truth about where clients go, better than any file (SEMANTICS 6).
-    whom = next(iter(members), ANYBODY)
+    watch(turn, next(iter(members), ANYBODY))
+
+
+def watch(turn: Turn, whom: str) -> None:
+    """From now on `whom` is watched, to be believed after enough clean rounds."""
     turn.set(adopting=whom)
     told = "nothing is published" if whom == ANYBODY else f"{whom} is published"
     turn.note("adopting", f"{turn.state.uninitialised}; {told}: watching {turn.settings.rearm_rounds} rounds before believing it")
@@ -172,13 +176,17 @@ def _without_memory(turn: Turn, shown: tuple[Shown, ...]) -> None:
 
 def watch_adoption(turn: Turn) -> None:
     """Counts clean rounds while the active is not known, and adopts after enough of them."""
-    if not turn.state.adopting or not round_over(turn.case):
-        return
-    found = _found(turn.case, turn.state.adopting)
-    # In a row: a round in which it is not clean begins the count anew.
-    turn.set(rounds=turn.state.rounds + 1 if found else 0, looked=frozenset())
-    if found and turn.state.rounds >= turn.settings.rearm_rounds:
-        adopt(turn, found, by="lbctl", epoch=0)
+    if turn.state.adopting and round_over(turn.case):
+        found = _found(turn.case, turn.state.adopting)
+        if watched(turn, clean=bool(found)):
+            adopt(turn, found, by="lbctl", epoch=0)
+
+
+def watched(turn: Turn, *, clean: bool) -> bool:
+    """Whether the round that is over was the last one that was wanted."""
+    # In a row: a round that is not clean begins the count anew.
+    turn.set(rounds=turn.state.rounds + 1 if clean else 0, looked=frozenset())
+    return clean and turn.state.rounds >= turn.settings.rearm_rounds
 
 
 def _found(case: Case, whom: str) -> str:
