@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from lbctl.readiness.gather import gather
 from lbctl.readiness.practices import CORE_ONLY, PRACTICES, audit_rows
 from tests.core.cores import pair as core_pair
 from tests.policy.stage import CAREFUL, Stage, pair
-from tests.test_drive import grip
+from tests.test_drive import Told, grip, status_with
 
 GOOD = {
     "run_every": 60, "run_every_unit": "minutes", "heartbeat_interval_s": 60.0, "heartbeat_failures": 5, "recheck_interval_s": 30.0,
@@ -152,6 +153,46 @@ async def test_real_cores_are_asked_over_ssh(tmp_path: Path) -> None:
     assert rows["same-resources"]["holds"] == "yes" and rows["interval-an-hour"]["holds"] == "yes"
 
 
+ANSWERS: dict[str, Any] = {
+    "show failover config json": {**GOOD, "saved_at": 1.0}, "show resources json": {"cpus": 4, "memory_mib": 8192},
+    "show failover sync history json": {"runs": [{"result": "Success", "started": 5.0, "completed": 6.0, "reason": "", "tasks": []}]},
+}
+STRANGE: dict[str, tuple[str, Any]] = {
+    "a text for a number": ("failover config", {"run_every": "sixty"}),
+    "no number": ("failover config", {"heartbeat_interval_s": float("nan")}),
+    "an endless number": ("failover config", {"heartbeat_failures": float("inf")}),
+    "a number that nobody means": ("failover config", {"run_every": 10**400}),
+    "a list for a number": ("resources", {"cpus": [4]}),
+    "runs that are none": ("failover sync history", {"runs": 5}),
+    "a run that is none": ("failover sync history", {"runs": ["Success"]}),
+    "a run without a result": ("failover sync history", {"runs": [{"started": 5.0}]}),
+    "a run at no time": ("failover sync history", {"runs": [{"result": "Success", "started": "then"}]}),
+    "a heartbeat that is a text": ("failover status", {"heartbeat": "fine"}),
+    "a next sync that is a text": ("failover status", {"next_sync": "soon"}),
+}
+
+
+class Answering(Told):
+    """A Core that answers each question with what stands here."""
+
+    def __init__(self, **changed: Any) -> None:
+        super().__init__("")
+        self.changed = changed
+
+    async def say(self, line: str, *, timeout_s: float = 0.0) -> tuple[int, str]:
+        what = line.removeprefix("show ").removesuffix(" json")
+        told = json.loads(status_with()) if what == "failover status" else ANSWERS[line]
+        return 0, json.dumps({**told, **self.changed.get(what, {})})
+
+
+@pytest.mark.parametrize("name", STRANGE)
+async def test_a_core_that_answers_nonsense_is_unknown_and_hides_nobody_else(name: str) -> None:
+    what, answer = STRANGE[name]
+    cores = await gather({"a": Answering(), "b": Answering(**{what: answer})}, SystemClock())
+    audit = replace(good(), cores=cores)
+    found = {row["practice"]: row for row in audit_rows(audit)}
+    assert found["same-resources"]["holds"] == "unknown" and "b: what it says" in found["same-resources"]["evidence"]
+    assert cores["a"].error == "" and cores["a"].runs[0]["result"] == "Success"
 
 
 def test_a_service_without_an_active_member_is_audited_all_the_same() -> None:
