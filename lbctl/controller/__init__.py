@@ -3,9 +3,9 @@
     the world → monitor → inbox → decide → save → publish → reconcilers → the world
 
 `loop` one per service · `reconciler` one per actuator · `monitor` the schedule of looks · `around` what one service must know of the others ·
-`journal` and `steps` what is told · `recent` what looks have shown of late · `startup` what is published before anything is decided · `lease` who
-may act · `supervisor`, `pulse` its own health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots, submit commands and follow the
-journal; they know nothing else.
+`asking` what people want · `journal` and `steps` what is told · `recent` what looks have shown of late · `startup` what is published before
+anything is decided · `lease` who may act · `supervisor`, `pulse` its own health · `counts` figures. Faces (`api`, `cli`, `metrics`) read snapshots,
+submit commands and follow the journal; they know nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lbctl import policy
 from lbctl.actuators.base import Actuator, Host, Hosted, Place
 from lbctl.clock import Clock
 from lbctl.controller.around import CANARIES, Surroundings
+from lbctl.controller.asking import Asking
 from lbctl.controller.counts import BUCKETS_S, Counts, Histogram
 from lbctl.controller.journal import Journal, JournalBell, Listener
 from lbctl.controller.lease import Alone, FileLease, Lease
@@ -28,15 +29,14 @@ from lbctl.controller.reconciler import Pace, Pool, Reconciler
 from lbctl.controller.startup import published
 from lbctl.controller.supervisor import Heart, Supervisor
 from lbctl.controller.tools import ClosedEyes, Eyes, Tools
-from lbctl.model.commands import Ack, Adopt, Approve, Code, Command, Reply, Resume, SwapRoles
+from lbctl.model.commands import Code, Command, Reply
 from lbctl.model.decision import Step
 from lbctl.model.events import Event, Reloaded, Started, Tick
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import SafetySettings, ServiceSettings
-from lbctl.model.state import Saved, State
+from lbctl.model.state import Saved
 from lbctl.policy import gate
 from lbctl.policy.case import Case
-from lbctl.policy.seconds import goes_by_what_is_published
 from lbctl.policy.view import brief
 from lbctl.stores.base import Checked, Receipt, Store
 
@@ -65,25 +65,6 @@ def _not_asked(name: str) -> Mapping[str, list[dict[str, Any]]]:
     return {}
 
 
-async def _no_sources(name: str) -> None:
-    """Nobody tells how old copies are."""
-
-
-# Nothing that a person could wait for or mend: saying "no" for them would only teach people to type twice.
-PASSING = frozenset({"no-stall", "candidate-confirmed"})
-"""Rows that the next real look opens: what a person asks for is judged once more after it."""
-
-LOOK_ANEW_MAX_S = 3.0
-LOOK_ANEW_STEP_S = 0.02
-
-
-def _looked(state: State, member: str, page: str, since: float) -> bool:
-    """A look that began since then has ended."""
-    sight = state.members.get(member)
-    last = sight.pages[page].last if sight is not None and page in sight.pages else None
-    return last is not None and last.started >= since
-
-
 class Controller:
     """All services together. `verify_s`: how long a command waits to see its move everywhere before it is answered `ACCEPTED`."""
 
@@ -96,7 +77,6 @@ class Controller:
         self._charges = {charge.settings.name: charge for charge in charges}
         self._store = store
         self._lease = lease or Alone()
-        self._verify_s = verify_s
         self._pool = Pool(clock, self.supervisor, self.counts, pace)
         journal = Journal(store, clock, self.supervisor, self.counts)
         self._tools = Tools(clock, store, journal, Surroundings(safety), self.supervisor, self.counts, ClosedEyes(), self._moved)
@@ -106,7 +86,7 @@ class Controller:
         self._looks: Heart | None = None
         self._stopping = False
         self._told: Callable[[str], Mapping[str, list[dict[str, Any]]]] = _not_asked
-        self._freshen: Callable[[str], Awaitable[None]] = _no_sources
+        self._asking = Asking(clock, self.supervisor, self._tools, verify_s)
 
     def watch_with(self, eyes: Eyes, canaries: Mapping[str, float] | None = None) -> None:
         """Who looks at the members; it brings each look to `looked`. `canaries`: how long a look at each counts, seconds."""
@@ -212,7 +192,7 @@ class Controller:
 
     def freshen_with(self, freshen: Callable[[str], Awaitable[None]]) -> None:
         """`freshen(service)` reads now what is known of its copies; it must return within seconds."""
-        self._freshen = freshen
+        self._asking.freshen = freshen
 
     def actuators(self, name: str) -> tuple[Actuator, ...]:
         """What a service writes to now; none where it is not configured."""
@@ -243,48 +223,8 @@ class Controller:
     # what faces may use
 
     async def submit(self, command: Command) -> Reply:
-        """Through the service's inbox and gate. A move is answered when it is seen everywhere, at the latest after `verify_s`."""
-        loop = self._loops[command.service]
-        if isinstance(command, Adopt | Approve) and goes_by_what_is_published(loop.state.saved, command):
-            charge = self._charges[command.service]
-            # Read now and not remembered: what stands there may have changed since the start, and that is what is adopted.
-            command = replace(command, shown=await published(loop.settings, charge.actuators, self.clock, self.supervisor))
-        if isinstance(command, Resume | SwapRoles) or (isinstance(command, Ack) and command.member):
-            await self._ask_members(loop, command)
-        reply = await loop.ask(command)
-        # Once and no loop: if a fresh look does not open the row, the row is right.
-        if reply.code is Code.REFUSED and set(reply.evidence.get("rules", {"": ""})) <= PASSING:
-            await self._look_anew(loop)
-            reply = await loop.ask(command)
-        # The command is done when a reader could see it, not when it was decided (H42).
-        epoch = reply.evidence.get("epoch")
-        if reply.code is Code.ACCEPTED and isinstance(epoch, int) and await self._seen(loop, epoch):
-            return replace(reply, code=Code.DONE, message=f"{reply.message}; seen everywhere")
-        return reply
-
-    async def _ask_members(self, loop: ServiceLoop, command: Resume | SwapRoles | Ack) -> None:
-        """Before a way back: what the members say now. Whoever has just changed a mode or synced types this next, and would else be refused
-        for what was seen an interval ago, or be believed for it."""
-        if loop.state.saved.needs_resync and not command.attest_synced:
-            await self._freshen(command.service)
-        await self._look_anew(loop)
-
-    async def _look_anew(self, loop: ServiceLoop) -> None:
-        """New looks at everybody, for as long as they may take: a person is not sent away for a stall of ours."""
-        settings, asked = loop.settings, self.clock.now()
-        pages = [(member.name, page) for member in settings.members for page in settings.monitor.pages]
-        for member, page in pages:
-            self._tools.eyes.look_now(settings.name, member, page)
-        until = asked + min(max(member.probe.timeout_s for member in settings.members), LOOK_ANEW_MAX_S)
-        while self.clock.now() < until and not all(_looked(loop.state, member, page, asked) for member, page in pages):
-            await self.clock.sleep(LOOK_ANEW_STEP_S)
-
-    async def _seen(self, loop: ServiceLoop, epoch: int) -> bool:
-        try:
-            async with asyncio.timeout(self._verify_s):
-                return await loop.verified(epoch)
-        except TimeoutError:
-            return False
+        """Through the service's inbox and gate (`asking`)."""
+        return await self._asking.submit(self._loops[command.service], self._charges[command.service].actuators, command)
 
     @property
     def names(self) -> tuple[str, ...]:
