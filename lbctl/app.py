@@ -304,14 +304,18 @@ class App:
             return replace(reply, message=f"{reply.message}; {later}") if self.config_ok and later else reply
 
     async def _apply(self, new: Config, by: str, *, allow_switch: bool) -> Reply:
-        """All or nothing: the zones first, because new names need them; taken back where a service refuses."""
-        old = self.config
+        """All or nothing: the zones first, because new names need them; taken back where something cannot be made or a service refuses."""
+        old, made = self.config, dict[tuple[str, str], Actuator]()
         ways = wiring.notifiers_of(new.notify, self.clock)
+        declared = self.dns.register.declared() if self.dns is not None else {}
         await self._serve(new)
-        made: dict[tuple[str, str], Actuator] = {}
-        charges = [self._charge(new, name, made) for name in new.services]
+        try:
+            charges = [self._charge(new, name, made) for name in new.services]
+        except ConfigError:
+            await self._take_back(made, declared)
+            raise
         if self.controller.refusals(charges, allow_switch=allow_switch, by=by):
-            await self._serve(old)
+            await self._take_back(made, declared)
             return await self.controller.reload(charges, allow_switch=allow_switch, by=by)
         self.config, self._made = new, made
         if new.notify != old.notify:
@@ -324,6 +328,17 @@ class App:
         self.freshness.follow(wiring.sources_of(new.services.values(), self.hands))
         self._watch_anew(old, new)
         return reply
+
+    async def _take_back(self, made: Mapping[tuple[str, str], Actuator], declared: Mapping[str, int]) -> None:
+        """As it was: the zones, the names in them with their TTLs, and nothing that was made for the refused file."""
+        await self._serve(self.config)
+        if self.dns is not None:
+            for name, ttl_s in declared.items():
+                self.dns.register.declare(name, ttl_s)
+            self.dns.register.retain(declared)
+        for key, actuator in made.items():
+            if self._made.get(key) is not actuator:
+                await actuator.close()
 
     async def _serve(self, config: Config) -> None:
         if self.dns is not None and config.authoritative is not None:

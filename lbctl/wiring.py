@@ -29,7 +29,7 @@ from lbctl.config.tree import (
 from lbctl.controller import CANARIES
 from lbctl.dns.settings import Endpoint, ServerSettings, TsigKey, ZoneSettings, tsig_key
 from lbctl.drive import Grip, Hand
-from lbctl.errors import ConfigError, Problem
+from lbctl.errors import ActuatorError, ConfigError, Problem
 from lbctl.freshness import Source, StampFile
 from lbctl.model.settings import MemberSettings, ProbeSettings
 from lbctl.notifiers import NOTIFIERS, build
@@ -87,10 +87,13 @@ def _key(tsig: TsigConfig) -> TsigKey:
 
 
 def actuator_of(built: BuiltActuator, around: Surroundings) -> Actuator:
-    """One thing that is written when its service moves."""
+    """One thing that is written when its service moves. ConfigError for one that cannot be used."""
     kind = ACTUATORS[built.kind]
     fields: dict[str, Any] = {key: _value(value) for key, value in built.settings.items() if value is not None}
-    return kind.make(kind.settings(**fields), around)
+    try:
+        return kind.make(kind.settings(**fields), around)
+    except ActuatorError as error:
+        raise ConfigError([Problem("actuators", built.id, str(error))]) from error
 
 
 def _value(value: Any) -> Any:

@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from lbctl.app import App
 from lbctl.config import read
-from lbctl.errors import LeaseLost
+from lbctl.errors import ConfigError, LeaseLost
 from lbctl.model.commands import Adopt, Code, Failover, Resume
 from tests.controller.pages import Pages
 
@@ -273,3 +273,25 @@ async def site_ready(app: App) -> None:
     async with asyncio.timeout(30):
         while app.controller.service("core")["state"] != "normal":
             await asyncio.sleep(0.02)
+
+
+async def test_a_reload_that_fails_while_it_is_made_leaves_everything_as_it_was(site: Site) -> None:
+    """H37: what can be seen only when it is used (a certificate that is none) is refused with the file, and no zone of it is served."""
+    app = await site.start()
+    try:
+        await site.until_state("normal")
+        for name in ("crt", "key", "ca"):
+            (site.path / name).write_text("no certificate")
+        files = "cert_file: crt, key_file: key, ca_file: ca"
+        vip = f"{{address: 192.0.2.9/32, interface: lo, agents: {{core-a: 127.0.0.1, core-b: 127.0.0.2}}, {files}}}"
+        new = site.file.read_text().replace("  zones: {", "  zones: {new.example.com: {ns: {ns1.new.example.com: [192.0.2.1]}}, ")
+        site.file.write_text(new.replace("ttl: 30", "ttl: 5").rstrip("\n") + f"\n      - vip: {vip}\n")
+        with pytest.raises(ConfigError, match="certificate"):
+            await app.reload("test")
+        assert app.dns is not None
+        assert [zone.settings.name for zone in app.dns.zones] == ["gtm.example.com"]
+        assert app.dns.register.declared() == {"core.gtm.example.com": 30}
+        assert not app.config_ok
+        assert await site.answer() == (A,)
+    finally:
+        await app.stop()

@@ -61,6 +61,10 @@ class Register:
         self._declared[canonical(name)] = ttl_s
         self._show(canonical(name))
 
+    def declared(self) -> dict[str, int]:
+        """Every declared name, with the TTL that it is published with."""
+        return dict(self._declared)
+
     def ttl(self, name: str) -> int:
         """The TTL that a declared name is published with."""
         return self._declared[canonical(name)]
