@@ -63,6 +63,15 @@ class Told:
         return self.desired.epoch, self.turn
 
 
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """What `hold` says beside: counted from `stamp`; `vacated`: every other host has proved that it is without the address, `gone` are their MACs."""
+
+    stamp: float
+    vacated: bool
+    gone: frozenset[bytes]
+
+
 @dataclass(slots=True)
 class _Owner:
     """The controller that this address obeys, by what it calls itself and by its certificate, and until when without a further word."""
@@ -107,7 +116,7 @@ class Keeper:
             return {**self._shown(), "error": error.reason, "text": str(error), "found": error.found_epoch}
         except ActuatorError as error:
             return {**self._shown(), "error": error.reason, "text": str(error)}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             return {**self._shown(), "error": "malformed", "text": f"no such question: {error!r}"}
 
     async def close(self) -> None:
@@ -129,12 +138,12 @@ class Keeper:
             case "promise":
                 self._promise((int(question["epoch"]), int(question.get("turn", 0))), _lease(question))
             case "hold" | "release" | "prepare" as op:
-                told = _told(question)
+                told, loan = _told(question), _loan(question, self._clock.now()) if op == "hold" else None
                 self._fence.check(self.address, told.desired, told.turn)
                 self._obey(told, by)
                 self._learn(told)
-                if op == "hold":
-                    await self._hold(told, question)
+                if loan is not None:
+                    await self._hold(told, loan)
                 elif op == "release":
                     self._release(told)
                 else:
@@ -159,17 +168,14 @@ class Keeper:
             raise Superseded(f"epoch {known} is known here, this is {told.desired.epoch}.{told.turn}", found_epoch=self._known[0])
         self._known = told.number
 
-    async def _hold(self, told: Told, question: Mapping[str, Any]) -> None:
-        now, stamp = self._clock.now(), float(question["stamp"])
-        if stamp > now:
-            raise ValueError("a lease is counted from a stamp of this agent's past")
-        if question.get("vacated") is True:
+    async def _hold(self, told: Told, loan: Loan) -> None:
+        now = self._clock.now()
+        if loan.vacated:
             self._promised_until = 0.0  # every other host has said that it is without the address
         if (left_s := self._promised_until - now) > 0:
             raise ActuatorError("promised", f"its holder was promised {left_s:.1f} s more")
-        if stamp + told.lease_s < now + 1:
+        if loan.stamp + told.lease_s < now + 1:
             raise ActuatorError("late", "less than a second is left of what is lent")
-        gone = frozenset(bytes.fromhex(str(mac).replace(":", "")) for mac in question.get("gone", ()))
         self._fence.advance(self.address, told.desired, frozenset(told.desired.addresses[""]), told.turn)
         self._pass_on(told.passing)
         self._lease_s = told.lease_s
@@ -177,7 +183,7 @@ class Keeper:
         self._agreed = None
         # Lent from an older stamp than the last time: what it was lent then still holds, by the same controller.
         reaches = self._holder.until if self._holder.wanted else None
-        await self._holder.take(max(stamp + told.lease_s, reaches or 0.0), gone)
+        await self._holder.take(max(loan.stamp + told.lease_s, reaches or 0.0), loan.gone)
         self._later(self._fence.save())
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._outlive(), name=f"keep {self.address}")
@@ -288,6 +294,14 @@ def _told(question: Mapping[str, Any]) -> Told:
     addresses = tuple(str(one) for one in question["addresses"])
     desired = Desired("", int(question["epoch"]), tuple(str(one) for one in question["members"]), {"": addresses})
     return Told(desired, int(question.get("turn", 0)), str(question["owner"])[:64], _lease(question), _passing(question, desired.epoch))
+
+
+def _loan(question: Mapping[str, Any], now: float) -> Loan:
+    stamp = float(question["stamp"])
+    if not stamp <= now:  # not `stamp > now`: what is no number is neither, and would never be over
+        raise ValueError("a lease is counted from a stamp of this agent's past")
+    gone = frozenset(bytes.fromhex(str(mac).replace(":", "")) for mac in question.get("gone", ()))
+    return Loan(stamp, question.get("vacated") is True, gone)
 
 
 def _lease(question: Mapping[str, Any]) -> float:

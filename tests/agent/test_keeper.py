@@ -1,0 +1,52 @@
+"""What an agent makes of a question that is none: an answer with why, and everything as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lbctl.agent.keeper import Keeper
+from lbctl.clock import SystemClock
+
+ADDRESS = "192.0.2.99"
+NAN, INF = float("nan"), float("inf")
+HOLD: dict[str, Any] = {"address": ADDRESS, "op": "hold", "epoch": 7, "members": ["a"], "addresses": ["192.0.2.10"], "owner": "x", "lease_s": 3,
+                        "stamp": 0}
+FORWARD: dict[str, Any] = {"target": "192.0.2.10", "ports": [443]}
+NONSENSE: dict[str, dict[str, Any]] = {
+    "no operation": {"op": None},
+    "an operation that nobody knows": {"op": "give"},
+    "an epoch that is a text": {"epoch": "last"},
+    "an endless epoch": {"epoch": INF},
+    "a turn that is none": {"turn": NAN},
+    "members that are a number": {"members": 5},
+    "no addresses": {"addresses": None},
+    "a stamp of the future": {"stamp": 1e12},
+    "a stamp that is no number": {"stamp": NAN},
+    "an endless stamp": {"stamp": INF},
+    "a lease that is no number": {"lease_s": NAN},
+    "an endless lease": {"lease_s": INF},
+    "a lease of nothing": {"lease_s": 0.5},
+    "MACs that are none": {"gone": ["zz:zz"]},
+    "MACs that are a number": {"gone": 5},
+    "a target that is a rule": {"forward": {**FORWARD, "target": "192.0.2.10; flush ruleset"}},
+    "a target with a scope": {"forward": {**FORWARD, "target": "fe80::1%eth0"}},
+    "no ports": {"forward": {**FORWARD, "ports": []}},
+    "a port that is none": {"forward": {**FORWARD, "ports": [443, 65536]}},
+    "a forward that is a text": {"forward": "443"},
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+async def test_a_question_that_makes_no_sense_changes_nothing(name: str, tmp_path: Path) -> None:
+    """Neither what is held, nor whom it obeys, nor which decision it knows (H41, H43)."""
+    keeper = Keeper(f"{ADDRESS}/32", "lo", SystemClock(), tmp_path / "state.db")
+    before = await keeper.answer({"op": "look"})
+    answer = await keeper.answer({**HOLD, **NONSENSE[name]}, "controller")
+    after = await keeper.answer({"op": "look"})
+    assert answer["error"] == "malformed", answer
+    assert {**after, "stamp": 0} == {**before, "stamp": 0}
+    assert after["obeys"] == "" and after["epoch"] is None and not after["held"]
+    await keeper.close()
