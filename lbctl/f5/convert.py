@@ -197,7 +197,9 @@ def _monitoring(work: _Work, monitor: F5Monitor | None, servers: list[VirtualSer
         return {"monitor": "core", "probe": probe}
     if monitor.kind.startswith("tcp"):
         return {"monitor": {"tcp": {"port": servers[0].port or 443}}, "probe": probe}
-    return {"monitor": {"http": {"path": monitor.path, **_expect(work, monitor)}}, "probe": probe}
+    if not monitor.path:
+        work.remark(monitor.statement, "what it sends names no path: / is asked for")
+    return {"monitor": {"http": {"path": monitor.path or "/", **_expect(work, monitor)}}, "probe": probe}
 
 
 def _expect(work: _Work, monitor: F5Monitor) -> dict[str, Any]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from lbctl.f5.syntax import Statement
 
 PORTS = {"http": 80, "https": 443, "ftp": 21, "ssh": 22, "smtp": 25, "domain": 53, "pop3": 110, "imap": 143, "ldap": 389, "ldaps": 636, "any": 0}
-REQUEST = re.compile(r"(?:GET|HEAD)\s+(\S+)(?:\s+HTTP/\S+)?", re.IGNORECASE)
+REQUEST = re.compile(r"(?:GET|HEAD)\s+(/\S*)(?:\s+HTTP/\S+)?", re.IGNORECASE)
 HOST = re.compile(r"Host:\s*([A-Za-z0-9._-]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class F5Monitor:
-    """`gtm monitor KIND NAME`. `path` and `host` come from `send`; `recv` is a regular expression to F5."""
+    """`gtm monitor KIND NAME`. `path` ("" where none can be read) and `host` come from `send`; `recv` is a regular expression to F5."""
 
     name: str
     kind: str
@@ -140,7 +140,8 @@ def _monitor(statement: Statement) -> F5Monitor:
     request, host = REQUEST.search(send), HOST.search(send)
     statement.find("defaults-from")
     return F5Monitor(
-        path(statement.words[3]), statement.words[2], statement.value("recv"), request[1] if request else "/", host[1] if host else "",
+        path(statement.words[3]), statement.words[2], statement.value("recv"),
+        request[1] if request else "" if send else "/", host[1] if host else "",
         _number(statement.value("interval"), 30), _number(statement.value("timeout"), 120), _number(statement.value("probe-timeout"), 5), statement,
     )
 

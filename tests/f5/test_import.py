@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbctl.cli.root import cli
@@ -221,7 +221,14 @@ def test_the_verb_ends_with_7_where_nothing_can_be_imported(tmp_path: Path) -> N
     assert CliRunner().invoke(cli, ["import-f5", str(tmp_path / "x.conf")]).exit_code == 7
 
 
+def test_a_request_without_a_path_is_said_and_the_root_is_asked_for() -> None:
+    made = import_text(SAMPLE.read_text().replace("GET /", "GET orders/"))
+    assert "path: /\n" in made.text
+    assert "what it sends names no path: / is asked for" in str(made.leftovers)
+
+
 @given(st.integers(0, 10_000))
+@example(1981)  # a path that does not begin with a slash
 def test_what_a_damaged_file_still_gives_passes_check(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     chance = random.Random(seed)
     text = SAMPLE.read_text()
