@@ -184,18 +184,12 @@ class ServiceLoop:
     def _not_saved(self, event: Event, decision: Decision, future: Waiter | None, detail: str) -> None:
         """Nothing was decided (H26). What was seen is kept: a look whose move could not be saved is still a look."""
         before, now = self.state, self._tools.clock.now()
-        kept = replace(self._unmoved(event, decision, now), saved=before.saved)
+        # What was told went with the decision, so it is told anew: "the active is down" wakes somebody above all when the disk is full.
+        kept = replace(self._unmoved(event, decision, now), saved=before.saved, noted=before.noted)
         told = policy.decide(self.settings, kept, SaveFailed(detail), now, self._tools.around.of(self.settings.name, now))
-        # Telling of it would itself have to be saved: then it is told past the policy, and decided nothing.
-        silent = told.state.saved != before.saved
-        self.state = replace(kept, unsaved=detail) if silent else told.state
-        if silent and not before.unsaved:
-            text = f"decisions cannot be saved, so none is taken: {detail}"
-            # Under the epoch and revision that still hold: a line of epoch 0 between others would look like a state that was lost.
-            self._tools.journal.write([Step(at=now, service=self.settings.name, kind="NotSaved", text=text, epoch=before.saved.epoch,
-                                            revision=before.revision, data={"page": True})])
-        elif not silent:
-            self._tools.journal.write(steps_of(before, told, SaveFailed(detail), now))
+        self.state = told.state
+        # The look as well: the next one that says the same is no line any more, and the journal would never have it.
+        self._tools.journal.write(steps_of(before, told, event, now))
         self._store_again = now + _STORE_AGAIN_S
         # Tried again though nothing happens: a disk may get well in a quiet hour.
         self._alarm.set(self._store_again, now)

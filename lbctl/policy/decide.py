@@ -52,7 +52,8 @@ def decide(settings: ServiceSettings, state: State, event: Event, now: float, ar
     turn = Turn(settings, state, now, around)
     # Even before `Started`: looks and syncs that come early are not lost, they only decide nothing yet.
     _take(turn, event)
-    if turn.state.started:
+    # What could not be saved is not decided again in the turn that hears of it: that turn only tells what is seen.
+    if turn.state.started and not isinstance(event, heard.SaveFailed):
         # Before judging, so that nothing is allowed or stopped by a maintenance, lockout or approval that is over.
         arming.run_timers(turn)
         # A refused command must leave nothing changed; a failover beside it in the same turn would look like its work.

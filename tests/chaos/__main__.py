@@ -22,16 +22,18 @@ def main() -> int:
     # Whoever ends a long run ends what it has started, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    failed, moves, seeds = 0, 0, range(given.first, (given.first if given.last is None else given.last) + 1)
+    failed, void, moves, seeds = 0, 0, 0, range(given.first, (given.first if given.last is None else given.last) + 1)
     for seed in seeds:
         told = asyncio.run(tell(seed, given.span, verbose=given.verbose, keep=given.keep))
         moves += told.moves
-        print(f"seed {seed}: {told.moves} moves, {told.writes} writes, {told.took_s:.0f} s{'' if told.wrong else ', all well'}", flush=True)
+        well = "" if told.wrong else f", void: {told.void}" if told.void else ", all well"
+        print(f"seed {seed}: {told.moves} moves, {told.writes} writes, {told.took_s:.0f} s{well}", flush=True)
+        void += bool(told.void)
         if told.wrong:
             failed += 1
             wrong = [f"WRONG {line}" for line in told.wrong]
             print("\n".join(("", *(() if given.verbose else told.story), *wrong, f"again: {told.again}", told.kept, "")), flush=True)
-    print(f"{len(seeds)} stories, {moves} moves, {failed} failed")
+    print(f"{len(seeds)} stories, {moves} moves, {failed} failed, {void} void")
     return 1 if failed else 0
 
 

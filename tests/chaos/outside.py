@@ -23,7 +23,7 @@ from tests.chaos.record import Answer, Look, Record, Write
 from tests.netns import Host
 from tests.outside.site import NAME
 
-ASK_S, LOOK_S, WRITE_S = 0.05, 0.25, 0.2
+ASK_S, LOOK_S, WRITE_S = 0.05, 0.35, 0.25
 ANSWER_S, LOOK_MAX_S, WRITE_MAX_S = 0.5, 0.8, 2.0
 PAGES = {"status": STATUS_PATH, "hastatus": HASTATUS_PATH}
 SAID = {"MOBILEIRON-STATUS: OK": "OK", "MOBILEIRON-STATUS: OK (Mode: Standby)": "Standby", "MOBILEIRON-STATUS: OK (Mode: Primary)": "Primary"}

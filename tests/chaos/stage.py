@@ -89,10 +89,9 @@ class Stage(Site):
                 self._alive[name] = True
 
     def signal(self, name: str, number: int) -> None:
-        """SIGSTOP or SIGCONT; nothing to somebody who is dead."""
-        if self._alive[name]:
-            with contextlib.suppress(ProcessLookupError, AssertionError):
-                (self.lbctl if name == "lbctl" else self.cores[name]).signal(number)
+        """SIGSTOP or SIGCONT; nothing to somebody who is dead. Also to somebody who is ending: SIGTERM waits for SIGCONT."""
+        with contextlib.suppress(ProcessLookupError, AssertionError):
+            (self.lbctl if name == "lbctl" else self.cores[name]).signal(number)
 
     async def fault(self, name: str, kind: str) -> None:
         """As `lbctl core fault`. A Core that is dead or stopped does not hear of it."""

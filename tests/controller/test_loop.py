@@ -63,6 +63,9 @@ def test_on_a_full_disk_nothing_moves_somebody_is_paged_and_it_moves_when_there_
         assert world.controller.health()["store_up"] is False
         paged = [step for step in world.told if step.kind == "NotSaved" and step.data.get("page")]
         assert [(step.epoch, step.revision) for step in paged] == [(world.seen()["epoch"], world.seen()["revision"])]
+        down = [step for step in world.told if step.kind == "down"]
+        assert [step.data.get("page") for step in down] == [True], "whoever is to be woken must be woken above all now"
+        assert any(step.kind == "look" and step.data["member"] == "a" and step.data["verdict"] == "failed" for step in world.told)
         world.disk.before = MemoryStore().disk.before
         await world.rounds(10)
         assert world.actuators["dns:core"].shown == frozenset({B})
