@@ -1,75 +1,61 @@
 """From a packet to its reply. One of the two hot paths.
 
-Most questions are the same few, asked again and again, so their replies are kept as *templates*: the packet after its id, in lower case, is
-the key; the reply is the asker's id, a head, the question exactly as it was asked (0x20 mixed case comes back untouched), and a tail. A hit
-costs a dictionary look-up and a concatenation. A template is kept only where lower-casing the packet cannot confuse it with another one:
-no byte outside the name may be a letter. The table is bounded and emptied by every change, so it can neither grow nor be stale.
-
-What is not in the table is parsed and answered by the zone. Malformed packets and packets that are themselves replies get silence.
+What is asked again and again, or for names that are not there, is answered by a template (`dns.templates`) without coming here. The rest is
+parsed and answered by the zone, and what that says may become the next template. Malformed packets and packets that are themselves replies
+get silence.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from itertools import cycle
 
 from lbctl.dns import wire
+from lbctl.dns.templates import TEMPLATES_MAX, Label, Templates
 from lbctl.dns.wire import Query
 from lbctl.dns.zone import Answer, RRset, Zone, answer
 
-TEMPLATES_MAX = 32_768
 UDP_SIZE_MAX = 1232  # fits an IPv6 packet that is never fragmented (DNS flag day 2020)
 ROTATIONS_MAX = 8
 TTL_FLOOR_S = 5
 CD = 0x0010
-_LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _OPT = b"\0" + wire.RECORD.pack(wire.OPT, UDP_SIZE_MAX, 0, 0)
 _OPT_DO = b"\0" + wire.RECORD.pack(wire.OPT, UDP_SIZE_MAX, wire.DO, 0)
 _OPT_BADVERS = b"\0" + wire.RECORD.pack(wire.OPT, UDP_SIZE_MAX, wire.BADVERS >> 4 << 24, 0)
-
-
-class Template:
-    """A reply but for the asker's id and spelling. `tails` holds the other orders of several addresses, taken in turn."""
-
-    __slots__ = ("end", "head", "hits", "label", "tail", "tails")
-
-    def __init__(self, head: bytes, end: int, tails: list[bytes], label: tuple[str, str, str]) -> None:
-        self.head = head
-        self.end = end
-        self.tail = tails[0]
-        self.tails = cycle(tails) if len(tails) > 1 else None
-        self.hits = 0
-        self.label = label
 
 
 class Responder:
     """Answers for a set of zones. `zones` by origin; `caps` shortens the TTL of single names in direct answers (SEMANTICS section 8)."""
 
     def __init__(self, templates_max: int = TEMPLATES_MAX) -> None:
-        self.zones: dict[bytes, Zone] = {}
-        self.templates: dict[bytes, Template] = {}
+        self._zones: dict[bytes, Zone] = {}
+        self._outer: frozenset[bytes] = frozenset()
+        self.templates = Templates(templates_max)
         self.caps: dict[bytes, int] = {}
         self.dropped = 0
-        self._templates_max = templates_max
-        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    @property
+    def zones(self) -> Mapping[bytes, Zone]:
+        """All zones by origin. Setting them is a change (`changed`)."""
+        return self._zones
+
+    @zones.setter
+    def zones(self, zones: dict[bytes, Zone]) -> None:
+        self._zones = zones
+        # A name below one of these may belong to a zone inside it, so its NXDOMAIN holds for that name alone.
+        self._outer = frozenset(origin[at:] for origin in zones for at in wire.label_offsets(origin) if at and origin[at:] in zones)
+        self.changed()
 
     def changed(self) -> None:
         """To be called after every change of zones or caps."""
-        for template in self.templates.values():
-            self._counts[template.label] += template.hits
         self.templates.clear()
 
-    def counts(self) -> Mapping[tuple[str, str, str], int]:
+    def counts(self) -> Mapping[Label, int]:
         """Answers since the start by (transport, question type, reply code)."""
-        total = Counter(self._counts)
-        for template in self.templates.values():
-            total[template.label] += template.hits
-        return total
+        return self.templates.counts()
 
     def count(self, qtype: int, rcode: int, *, tcp: bool) -> None:
         """Counts one reply."""
-        self._counts[label(qtype, rcode, tcp=tcp)] += 1
+        self.templates.count(label(qtype, rcode, tcp=tcp))
 
     def find(self, name: bytes) -> Zone | None:
         """The zone that a wire name belongs to, the closest one."""
@@ -93,16 +79,22 @@ class Responder:
 
     def reply(self, data: bytes, query: Query, host: str, *, tcp: bool) -> bytes:
         """The reply to a parsed question."""
+        if query.plain and not tcp and len(data) > query.end + len(_OPT):
+            # A cookie, padding, a client's subnet: they change no answer, so the same question without them may be known.
+            data = data[: query.end + len(_OPT) - 2] + b"\0\0"
+            if template := self.templates.find(data[2:].lower()):
+                return template.reply(data)
         zone = self.find(query.name)
         if (rcode := _refusal(query, zone, host)) is not None or zone is None:
             return self.refuse(data, query, rcode or wire.REFUSED, tcp=tcp)
         found = answer(zone, query.name, query.qtype)
         self.count(query.qtype, found.rcode, tcp=tcp)
         cap = None if zone.settings.fed else self.caps.get(query.name)
-        room = 65535 if tcp else max(512, min(query.size or 512, UDP_SIZE_MAX))
+        room = 65535 if tcp else max(wire.UDP_SIZE_MIN, min(query.size or 0, UDP_SIZE_MAX))
         head, tails = encode(query, found, cap, room)
         if not tcp and zone.settings.dnssec == "off":
-            self._keep(data, query, found, head, tails)
+            alone = zone.origin not in self._outer
+            self.templates.keep(data, query, found.rcode, head, tails, zone, label(query.qtype, found.rcode, tcp=False), alone=alone)
         return b"".join((data[:2], head, data[12 : query.end], tails[0]))
 
     def refuse(self, data: bytes, query: Query, rcode: int, *, tcp: bool) -> bytes:
@@ -121,16 +113,8 @@ class Responder:
         flags = wire.QR | wire.TC | query.flags & (wire.RD | CD)
         return data[:2] + wire.HEADER.pack(0, flags, 1, 0, 0, 0)[2:] + data[12 : query.end]
 
-    def _keep(self, data: bytes, query: Query, found: Answer, head: bytes, tails: list[bytes]) -> None:
-        """Remembers the reply where that is safe: a plain question for a known name, with no letter outside the name."""
-        if not query.plain or found.rcode != wire.NOERROR or not _LETTERS.isdisjoint(data[2:12] + data[query.end - 4 :]):
-            return
-        if len(self.templates) >= self._templates_max:
-            self.changed()
-        self.templates[data[2:].lower()] = Template(head, query.end, tails, label(query.qtype, found.rcode, tcp=False))
 
-
-def label(qtype: int, rcode: int, *, tcp: bool) -> tuple[str, str, str]:
+def label(qtype: int, rcode: int, *, tcp: bool) -> Label:
     """Bounded words for a counter: transport, type, reply code."""
     return "tcp" if tcp else "udp", wire.TYPES.get(qtype, "other"), wire.RCODES.get(rcode, "other")
 

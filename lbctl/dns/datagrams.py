@@ -1,9 +1,9 @@
 """Reading and answering UDP: the loops of the hot path, called by the event loop when a socket has something.
 
 `batched` takes up to 64 datagrams with one system call and sends their replies with another (recvmmsg, sendmmsg): the kernel's own arrays,
-no address made into an object and back, a third less CPU for each answer. It needs Linux with 64-bit pointers. On a wildcard address it
-also answers from the very address that was asked, which a host with several addresses needs. `single` does the same with ordinary sockets
-anywhere; both are tested with the same questions.
+no address made into an object and back, and the reply of a template written around the question where that lies. It needs Linux with 64-bit
+pointers. On a wildcard address it also answers from the very address that was asked, which a host with several addresses needs. `single`
+does the same with ordinary sockets anywhere; both are tested with the same questions.
 
 Both are written as one function each, because a call for each datagram would be a good part of its cost.
 """
@@ -15,20 +15,20 @@ import socket
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from lbctl.dns.answers import Template
 from lbctl.dns.limit import Pass, RateLimit, prefix_of
+from lbctl.dns.templates import Templates
 
 DATAGRAMS = 64
 QUESTION_BYTES = 1024
-REPLY_BYTES = 2048
+SLOT_BYTES = 1920  # holds the longest reply, signed; and all slots are less than malloc would fetch from the kernel for each batch
 NAME_BYTES = 28
 CONTROL_BYTES = 64
 HEADER_BYTES, VECTOR_BYTES = 64, 16  # struct mmsghdr, struct iovec
 LENGTH_AT = 56 // 4
-LOOPBACK6 = bytes(15) + b"\1"
+LOOPBACK4, LOOPBACK6 = b"\x7f", bytes(15) + b"\1"
 IP_PKTINFO, IPV6_RECVPKTINFO = 8, 49
 
 
@@ -36,7 +36,7 @@ IP_PKTINFO, IPV6_RECVPKTINFO = 8, 49
 class Desk:
     """What a reader needs: known replies, where others come from, and how often one may answer."""
 
-    templates: Mapping[bytes, Template]
+    templates: Templates
     answer: Callable[[bytes, str], bytes | None]
     truncated: Callable[[bytes], bytes | None]
     time: Callable[[], float]
@@ -48,8 +48,10 @@ class Desk:
         if self.limit is None or reply is None:
             return reply
         verdict = self.limit.judge(prefix, now)
-        if verdict is Pass.SEND:
-            return reply
+        return reply if verdict is Pass.SEND else self.instead(verdict, question)
+
+    def instead(self, verdict: Pass, question: bytes) -> bytes | None:
+        """What a question beyond the rate gets."""
         return self.truncated(question) if verdict is Pass.TRUNCATE else None
 
 
@@ -61,23 +63,16 @@ def reader(sock: socket.socket, desk: Desk) -> Callable[[], None]:
 
 def single(sock: socket.socket, desk: Desk) -> Callable[[], None]:
     """One system call for each datagram and each reply."""
-    receive, send, templates = sock.recvfrom, sock.sendto, desk.templates
+    receive, send, find = sock.recvfrom, sock.sendto, desk.templates.find
 
     def drain() -> None:
-        limit = desk.limit
-        now = desk.time() if limit is not None else 0.0
+        now = desk.time() if desk.limit is not None else 0.0
         try:
             for _ in range(DATAGRAMS):
                 data, client = receive(QUESTION_BYTES)
-                template = templates.get(data[2:].lower())
-                if template is not None:
-                    template.hits += 1
-                    reply: bytes | None = data[:2] + template.head + data[12 : template.end] + template.tail
-                    if template.tails is not None:
-                        template.tail = next(template.tails)
-                else:
-                    reply = desk.answer(data, client[0])
-                if limit is not None:
+                template = find(data[2:].lower())
+                reply = desk.answer(data, client[0]) if template is None else template.reply(data)
+                if desk.limit is not None:
                     reply = desk.limited(reply, data, prefix_of(client[0]), now)
                 if reply is not None:
                     send(reply, client)
@@ -97,28 +92,30 @@ class _Arrays:
 
     def __init__(self, sock: socket.socket) -> None:
         self.six = sock.family == socket.AF_INET6
-        self.inbox, self.outbox = bytearray(DATAGRAMS * QUESTION_BYTES), bytearray(DATAGRAMS * REPLY_BYTES)
+        self.slots = bytearray(DATAGRAMS * SLOT_BYTES)
         self.names, self.controls = bytearray(DATAGRAMS * NAME_BYTES), bytearray(DATAGRAMS * CONTROL_BYTES)
         vectors_in, vectors_out = bytearray(DATAGRAMS * VECTOR_BYTES), bytearray(DATAGRAMS * VECTOR_BYTES)
         received, sent = bytearray(DATAGRAMS * HEADER_BYTES), bytearray(DATAGRAMS * HEADER_BYTES)
         self.received_at, self.sent_at = _address(received), _address(sent)
         self.headers_in, self.headers_out = memoryview(received).cast("Q"), memoryview(sent).cast("Q")
         self.lengths_in = memoryview(received).cast("I")
-        self.vectors_in, self.vectors_out = memoryview(vectors_in).cast("Q"), memoryview(vectors_out).cast("Q")
+        self.sizes_out = memoryview(vectors_out).cast("Q")[1::2]
+        self.vectors_in, self.vectors_out = vectors_in, vectors_out  # kept alive: the headers hold nothing but their addresses
         self.control_bytes = CONTROL_BYTES
         self.wildcard = sock.getsockname()[0] in ("0.0.0.0", "::")  # noqa: S104
         if self.wildcard:
             sock.setsockopt(*((socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) if self.six else (socket.IPPROTO_IP, IP_PKTINFO, 1)))
         for at in range(DATAGRAMS):
-            self.vectors_in[2 * at : 2 * at + 2] = _pair(_address(self.inbox) + at * QUESTION_BYTES, QUESTION_BYTES)
-            self.vectors_out[2 * at] = _address(self.outbox) + at * REPLY_BYTES
             for headers, vectors in ((self.headers_in, vectors_in), (self.headers_out, vectors_out)):
-                headers[8 * at + 2 : 8 * at + 4] = _pair(_address(vectors) + at * VECTOR_BYTES, 1)
+                # A reply is sent from the slot that its question came into.
+                memoryview(vectors).cast("Q")[2 * at : 2 * at + 2] = _pair(_address(self.slots) + at * SLOT_BYTES, QUESTION_BYTES)
                 self.point(headers, at, at)
 
     def point(self, headers: memoryview, at: int, index: int) -> None:
-        """Header `at` names the sender of datagram `index`, and the address that it was sent to."""
+        """Header `at` is for datagram `index`: its sender, its slot, and the address that it was sent to."""
         headers[8 * at : 8 * at + 2] = _pair(_address(self.names) + index * NAME_BYTES, NAME_BYTES if self.six else 16)
+        vectors = self.vectors_in if headers is self.headers_in else self.vectors_out
+        headers[8 * at + 2 : 8 * at + 4] = _pair(_address(vectors) + index * VECTOR_BYTES, 1)
         if self.wildcard:
             length = CONTROL_BYTES if headers is self.headers_in else self.control_bytes
             headers[8 * at + 4 : 8 * at + 6] = _pair(_address(self.controls) + index * CONTROL_BYTES, length)
@@ -130,19 +127,32 @@ class _Arrays:
             self.headers_out[8 * at + 5] = self.control_bytes
             self.headers_in[8 * at + 5] = CONTROL_BYTES
 
-    def host(self, index: int) -> str:
-        """The sender of datagram `index` as text."""
-        at = index * NAME_BYTES
-        if self.six:
-            return socket.inet_ntop(socket.AF_INET6, self.names[at + 8 : at + 24])
-        return socket.inet_ntop(socket.AF_INET, self.names[at + 4 : at + 8])
+    def put(self, at: int, reply: bytes | None) -> int:
+        """Writes a whole reply into the slot at `at`; its size, 0 for silence."""
+        if reply is None or len(reply) > SLOT_BYTES:
+            return 0
+        self.slots[at : at + len(reply)] = reply
+        return len(reply)
 
-    def prefix(self, index: int) -> bytes | None:
-        """Its client prefix, as `limit.prefix_of` has it; None for loopback."""
-        at = index * NAME_BYTES
+    def send(self, handle: int, sizes: list[int]) -> int:
+        """Sends what is in the slots, `sizes` bytes of each; how many could not be."""
+        self.sizes_out[: len(sizes)] = array("Q", sizes)
+        if 0 not in sizes:
+            return _send(handle, self.sent_at, len(sizes))
+        # Somebody gets silence: the headers of the others move up, and back again afterwards.
+        heard = [index for index, size in enumerate(sizes) if size]
+        for at, index in enumerate(heard):
+            self.point(self.headers_out, at, index)
+        lost = _send(handle, self.sent_at, len(heard))
+        for at in range(len(heard)):
+            self.point(self.headers_out, at, at)
+        return lost
+
+    def host(self, at: int) -> str:
+        """The address at `at` of `names`, as text."""
         if self.six:
-            return None if self.names[at + 8 : at + 24] == LOOPBACK6 else bytes(self.names[at + 8 : at + 15])
-        return None if self.names[at + 4] == 127 else bytes(self.names[at + 4 : at + 7])
+            return socket.inet_ntop(socket.AF_INET6, self.names[at : at + 16])
+        return socket.inet_ntop(socket.AF_INET, self.names[at : at + 4])
 
 
 def _address(memory: bytearray) -> int:
@@ -155,50 +165,46 @@ def _pair(left: int, right: int) -> memoryview:
 
 def batched(sock: socket.socket, desk: Desk) -> Callable[[], None]:
     """Two system calls for up to 64 datagrams and their replies."""
-    arrays, handle, known = _Arrays(sock), sock.fileno(), desk.templates.get
-    receive, lengths, vectors, names = _LIBC.recvmmsg, arrays.lengths_in, arrays.vectors_out, arrays.names
-    four = not arrays.six
-    inbox, outbox, received_at = memoryview(arrays.inbox), memoryview(arrays.outbox), ctypes.c_void_p(arrays.received_at)
+    arrays, handle, known, absent = _Arrays(sock), sock.fileno(), desk.templates.exact.get, desk.templates.absent
+    receive, lengths, slots = _LIBC.recvmmsg, arrays.lengths_in, arrays.slots
+    view, names, received_at = memoryview(slots), memoryview(arrays.names), ctypes.c_void_p(arrays.received_at)
+    address_at, prefix_bytes, exempt = (8, 7, LOOPBACK6) if arrays.six else (4, 3, LOOPBACK4)
 
     def drain() -> None:
         count = receive(handle, received_at, DATAGRAMS, socket.MSG_DONTWAIT, None)
         if count <= 0:
             return
-        limit = desk.limit
-        now = desk.time() if limit is not None else 0.0
         if arrays.wildcard:
             arrays.reopen(count)
-        data = bytes(inbox[: count * QUESTION_BYTES])  # one copy for all: a slice of bytes is cheap, and can be a key
+        data = bytes(view[: count * SLOT_BYTES])  # one copy for all: a slice of bytes is cheap, and can be a key
+        limit = desk.limit
+        if limit is not None:
+            limit.open(desk.time())
+            rate, counts, senders = limit.rate, limit.counts, bytes(names[: count * NAME_BYTES])
         sizes: list[int] = []
-        at = out = 0
-        moved = False
-        for index, length in enumerate(lengths[LENGTH_AT : count * 16 : 16].tolist()):
+        at, sender = 0, address_at
+        for length in lengths[LENGTH_AT : count * 16 : 16].tolist():
             end = at + length
-            template = known(data[at + 2 : end].lower())
+            low = data[at + 2 : end].lower()
+            template = known(low) or absent(low)
             if template is not None:
                 template.hits += 1
-                reply: bytes | None = data[at : at + 2] + template.head + data[at + 12 : at + template.end] + template.tail
+                size = template.size
+                slots[at + 2 : at + 12] = template.head
+                slots[at + template.end : at + size] = template.tail
                 if template.tails is not None:
                     template.tail = next(template.tails)
             else:
-                reply = desk.answer(data[at:end], arrays.host(index))
-            # loopback is exempt, which over IPv4 is seen without a call
-            if limit is not None and not (four and names[index * NAME_BYTES + 4] == 127):
-                reply = desk.limited(reply, data[at:end], arrays.prefix(index), now)
-            if reply is not None and (size := len(reply)) <= REPLY_BYTES:
-                outbox[out : out + size] = reply
-                if len(sizes) != index:
-                    arrays.point(arrays.headers_out, len(sizes), index)
-                    moved = True
-                sizes.append(size)
-                out += REPLY_BYTES
-            at += QUESTION_BYTES
-        sent = len(sizes)
-        vectors[1 : 2 * sent : 2] = array("Q", sizes)
-        desk.unsent += _send(handle, arrays.sent_at, sent)
-        if moved:
-            for index in range(sent):
-                arrays.point(arrays.headers_out, index, index)
+                size = arrays.put(at, desk.answer(data[at:end], arrays.host(sender)))
+            if limit is not None and size and not senders.startswith(exempt, sender):
+                prefix = senders[sender : sender + prefix_bytes]
+                counts[prefix] = spent = counts.get(prefix, 0) + 1
+                if spent > rate:
+                    size = arrays.put(at, desk.instead(limit.beyond(spent), data[at:end]))
+            sizes.append(size)
+            at += SLOT_BYTES
+            sender += NAME_BYTES
+        desk.unsent += arrays.send(handle, sizes)
 
     return drain
 

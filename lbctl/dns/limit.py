@@ -22,30 +22,39 @@ class Pass(Enum):
 
 
 class RateLimit:
-    """Counts responses by prefix. `rate` a second; `dropped` and `truncated` since the start."""
+    """Counts responses by prefix. `rate` a second; `dropped` and `truncated` since the start.
+
+    `counts` is open to the hot loop, which counts in place and asks `beyond` about what exceeds the rate.
+    """
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
         self.dropped = 0
         self.truncated = 0
+        self.counts: dict[bytes | str, int] = {}
         self._second = 0
-        self._counts: dict[bytes | str, int] = {}
 
-    def judge(self, prefix: bytes | str | None, now: float) -> Pass:
-        """One more response to a client of `prefix` (None: exempt) at `now` (monotonic seconds)."""
-        if int(now) != self._second or len(self._counts) > PREFIXES_MAX:
+    def open(self, now: float) -> None:
+        """Throws away what a second before `now` (monotonic seconds) has counted."""
+        if int(now) != self._second or len(self.counts) > PREFIXES_MAX:
             self._second = int(now)
-            self._counts.clear()
-        if prefix is None:
-            return Pass.SEND
-        count = self._counts[prefix] = self._counts.get(prefix, 0) + 1
-        if count <= self.rate:
-            return Pass.SEND
+            self.counts.clear()
+
+    def beyond(self, count: int) -> Pass:
+        """What becomes of the response number `count` of a second, a number above the rate."""
         if (count - self.rate) % 2:
             self.truncated += 1
             return Pass.TRUNCATE
         self.dropped += 1
         return Pass.DROP
+
+    def judge(self, prefix: bytes | str | None, now: float) -> Pass:
+        """One more response to a client of `prefix` (None: exempt) at `now`."""
+        self.open(now)
+        if prefix is None:
+            return Pass.SEND
+        count = self.counts[prefix] = self.counts.get(prefix, 0) + 1
+        return Pass.SEND if count <= self.rate else self.beyond(count)
 
 
 def prefix_of(host: str) -> bytes | str | None:

@@ -25,6 +25,7 @@ RCODES = {
 HEADER = struct.Struct("!HHHHHH")
 RECORD = struct.Struct("!HHIH")
 TYPE_CLASS = struct.Struct("!HH")
+UDP_SIZE_MIN = 512  # what every client takes (RFC 1035 section 4.2.1)
 RECORDS_MAX = 4  # beyond the question: an IXFR's SOA, OPT, TSIG, and one to spare
 
 
@@ -33,7 +34,10 @@ class Malformed(ValueError):
 
 
 class Query(NamedTuple):
-    """A parsed question. `end` is the offset after the question; `size` None: no EDNS; `version` and `do` only with EDNS."""
+    """A parsed question. `end` is the offset after the question; `size` None: no EDNS; `version` and `do` only with EDNS.
+
+    `plain`: nothing follows the question but perhaps an OPT record.
+    """
 
     id: int
     flags: int
@@ -163,7 +167,7 @@ def _parse_query(data: bytes) -> Query:
 
 
 def _parse_extra(data: bytes, at: int, leading: int, additionals: int) -> tuple[int | None, int, bool, bool, bool]:
-    """Walks over everything after the question: (EDNS size, version, DO, nothing but a plain OPT, signed)."""
+    """Walks over everything after the question: (EDNS size, version, DO, nothing but an OPT, signed)."""
     size, version, do, plain, tsig = None, 0, False, leading == 0, False
     for index in range(leading + additionals):
         owner = at
@@ -175,7 +179,7 @@ def _parse_extra(data: bytes, at: int, leading: int, additionals: int) -> tuple[
         if rtype == OPT and index >= leading:
             if size is not None or data[owner]:
                 raise Malformed("OPT twice or not at the root")
-            size, version, do, plain = rclass, ttl >> 16 & 0xFF, bool(ttl & DO), plain and not length
+            size, version, do, plain = rclass, ttl >> 16 & 0xFF, bool(ttl & DO), plain
         else:
             plain, tsig = False, rtype == TSIG and index >= leading
     if at != len(data):

@@ -125,6 +125,8 @@ class Zone:
         for at in wire.label_offsets(name) if step else ():
             if at and len(name) - at > len(self.origin):
                 self._below[name[at:]] += step
+                if not self._below[name[at:]]:
+                    del self._below[name[at:]]  # so that being in it is the answer
 
     def hands_out(self, host: str) -> bool:
         """Whether `allow_transfer` names `host`."""
@@ -151,7 +153,7 @@ class Zone:
 
     def exists(self, name: bytes) -> bool:
         """Whether the name has records, or names below it (an empty non-terminal, RFC 8020)."""
-        return name in self.nodes or self._below[name] > 0
+        return name in self.nodes or name in self._below
 
     def rrsets(self) -> Iterator[tuple[bytes, RRset]]:
         """Everything but the SOA."""

@@ -43,4 +43,4 @@ def test_forged_senders_cannot_fill_the_memory() -> None:
     limit = RateLimit(1)
     for number in range(PREFIXES_MAX * 2):
         limit.judge(prefix_of(f"{number >> 16}.{number >> 8 & 255}.{number & 255}.1"), 1.0)
-    assert len(limit._counts) <= PREFIXES_MAX + 1
+    assert len(limit.counts) <= PREFIXES_MAX + 1
