@@ -129,7 +129,7 @@ class Hand:
         began = self._clock.now()
         told = await self.ask("failover status")
         try:
-            return _status(told, (began + self._clock.now()) / 2)
+            return _status(told, began, self._clock.now())
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise HandError(f"{self.grip.host}: its status lacks {error}") from None
 
@@ -174,22 +174,26 @@ def _last_line(text: str) -> str:
     return lines[-1].strip()[:LINE_MAX] if lines else ""
 
 
-def _status(told: Mapping[str, Any], now: float) -> CoreStatus:
-    skew = float(told["clock"]) - now
-    if not math.isfinite(skew):
+def _status(told: Mapping[str, Any], began: float, ended: float) -> CoreStatus:
+    """An answer that was asked for at `began` and came at `ended`: the Core has read its clock at some moment between."""
+    clock = float(told["clock"])
+    if not math.isfinite(clock):
         raise ValueError("a time of its own")
+    # The likeliest for people; for the proof of a sync the earliest: an answer that was held up for half a minute on its way must not make a sync
+    # younger than the last write, which it may not hold.
+    skew, ahead = clock - (began + ended) / 2, clock - began
     return CoreStatus(
         str(told["name"]), str(told["version"]), str(told["mode"]), str(told["state"]), bool(told["ha_enabled"]), bool(told["client_connections"]),
-        bool(told["sync_running"]), skew, _ours(told["last_sync"], skew, now), _ours(told["copy_of"], skew, now), told,
+        bool(told["sync_running"]), skew, _ours(told["last_sync"], ahead, ended), _ours(told["copy_of"], ahead, ended), told,
     )
 
 
-def _ours(run: Mapping[str, Any] | None, skew: float, now: float) -> dict[str, Any] | None:
+def _ours(run: Mapping[str, Any] | None, ahead: float, now: float) -> dict[str, Any] | None:
     """A run's instants on our clock. ValueError for one that is no time or lies in the future of the clock that told it: it would pass for
     the sync that a step waits for."""
     if run is None:
         return None
-    found = {key: value - skew if key in ("started", "completed", "applied") and value is not None else value for key, value in run.items()}
+    found = {key: value - ahead if key in ("started", "completed", "applied") and value is not None else value for key, value in run.items()}
     for key in ("started", "completed", "applied"):
         if (at := found.get(key)) is not None and not at <= now + AHEAD_S:  # not `at >`: NaN is neither
             raise ValueError(f"a time that can be: {key} is in the future, or none")

@@ -150,6 +150,28 @@ async def test_an_answer_that_cannot_be_is_no_sync_and_no_crash(text: str) -> No
     assert not (await hand.do("last-sync", "failover sync {peer}", peer="127.0.0.1")).ok
 
 
+async def test_an_answer_that_was_held_up_makes_no_sync_younger_than_it_was() -> None:
+    """SEMANTICS 3: what was written after the sync began is lost by a return; the middle of the asking is a guess, its beginning is none."""
+    class HeldUp(Told):
+        async def say(self, line: str, *, timeout_s: float = 0.0) -> tuple[int, str]:
+            told = status_with()
+            clock.at += 50.0
+            return 0, told
+
+    class Jumping(Quick):
+        at = 0.0
+
+        def now(self) -> float:
+            return super().now() + self.at
+
+    hand, clock = HeldUp(""), Jumping()
+    hand._clock = clock
+    before = SystemClock().now()
+    status = await hand.status()
+    assert status.last_sync is not None and abs(status.last_sync["started"] - before) < 5.0
+    assert abs(status.skew_s + 25.0) < 5.0
+
+
 async def test_the_same_answer_with_times_that_can_be_is_the_sync() -> None:
     class Later(Told):
         async def say(self, line: str, *, timeout_s: float = 0.0) -> tuple[int, str]:

@@ -82,7 +82,7 @@ def _synced(before: State, event: SyncSeen | SyncUnknown) -> Iterator[_Line]:
         # The edge: a source that stays silent is news once.
         if known is None or known.sync_unknown != event.detail:
             yield "sync-unknown", f"{event.member}: {event.detail}", "", {"member": event.member, "detail": event.detail}
-    elif known is None or (known.sync_started, known.sync_from) != (event.started, event.source):
+    elif known is None or not event.again(known.sync_from, known.sync_started):
         data = {"member": event.member, "source": event.source, "started": event.started, "completed": event.completed}
         yield "synced", f"{event.member} has synced from {event.source}", "", data
 

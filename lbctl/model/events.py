@@ -13,6 +13,9 @@ from lbctl.model.commands import Command, Shown
 from lbctl.model.looks import ProbeResult
 from lbctl.model.settings import ServiceSettings
 
+SAME_SYNC_S = 1.0
+"""Two tellings of a sync that are nearer to one another than this are of the same one."""
+
 
 # Without a time of its own: `now` comes with every event, so that there is one clock and not two.
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,10 @@ class SyncSeen:
     # Both are kept: a sync that started before the last write proves nothing, however late it ended (SEMANTICS 3).
     started: float
     completed: float
+
+    def again(self, source: str, started: float | None) -> bool:
+        """Whether it is the sync that is known already: a clock is read over the network, so no two readings give an instant quite the same."""
+        return source == self.source and started is not None and abs(self.started - started) < SAME_SYNC_S
 
 
 @dataclass(frozen=True, slots=True)

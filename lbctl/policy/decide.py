@@ -141,6 +141,9 @@ def _drifted(turn: Turn, event: heard.Drifted) -> None:
 
 def _sync_seen(turn: Turn, event: heard.SyncSeen) -> None:
     sight = turn.case.sight(event.member)
+    # Of the same sync told again the later instant: each is at or before the true one (`drive`), so that one is nearest to it.
+    if event.again(sight.sync_from, sight.sync_started) and sight.sync_started is not None:
+        event = replace(event, started=max(event.started, sight.sync_started))
     # Both instants: what is proven counts from the start (SEMANTICS 3), what people are shown is the end.
     sight = replace(sight, sync_from=event.source, sync_started=event.started, sync_completed=event.completed, sync_unknown="")
     turn.set(members=seen.put(turn.state.members, event.member, sight))
