@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path, PosixPath
 from types import SimpleNamespace
 from typing import cast
@@ -38,8 +39,14 @@ async def told() -> AsyncIterator[Told]:
         await response.write(said[0][half:].encode())
         return response
 
+    async def elsewhere(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/")
+
+    async def broken(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503, text=said[0])
+
     app = web.Application()
-    app.router.add_get("/", answer)
+    app.add_routes([web.get("/", answer), web.get("/elsewhere", elsewhere), web.get("/broken", broken)])
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -99,6 +106,22 @@ async def test_a_file_of_the_future_is_an_unknown_age(tmp_path: Path) -> None:
     assert isinstance(await asked(source), SyncUnknown)
     os.utime(stamp, (NOW + 1, NOW + 1))
     assert isinstance(await asked(source), SyncSeen)
+
+
+async def test_a_redirect_and_an_answer_that_is_no_success_are_an_unknown_age(told: Told) -> None:
+    """H16: whoever is sent elsewhere might be told of another pair's sync, and an error page of none."""
+    good = told('{"started": 1794999000, "completed": 1794999030}')
+    assert isinstance(await asked(good), SyncSeen)
+    for path, status in (("elsewhere", "302"), ("broken", "503"), ("nothing", "404")):
+        event = await asked(replace(good, url=good.url + path))
+        assert isinstance(event, SyncUnknown) and status in event.detail
+
+
+async def test_proxy_variables_are_not_read(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """H18."""
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert isinstance(await asked(told('{"started": 1794999000, "completed": 1794999030}')), SyncSeen)
 
 
 class Hanging(PosixPath):
