@@ -25,10 +25,10 @@ test: $(VENV)/.dev   ## the whole suite, with the real servers it needs
 	@deploy/test-servers
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
 
 test-long: $(VENV)/.dev  ## more seeds, more states, longer chaos
-	@$(BIN)/python -m pytest -n auto -m 'slow or not slow' --long $(PYTEST)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'slow or not slow' --long $(PYTEST)
 
 lint: $(VENV)/.dev   ## style and formatting
 	@$(BIN)/ruff check .
