@@ -118,8 +118,21 @@ class Services(Answer):
     services: list[ServiceObject] | list[Glance]
 
 
+class Way(BaseModel):
+    """What helps, and the command to type; the command is empty where there is none."""
+
+    text: str
+    command: str
+
+
 class Explanation(Answer):
-    """Why traffic is where it is, and what blocks a move."""
+    """Why traffic is where it is, what blocks a move, and what helps now.
+
+    `advice`: the most urgent first. `suspect`: the active member, while it fails and is not proven down yet.
+    """
+
+    suspect: str | None
+    advice: list[Way]
 
 
 class LookColumns(Answer):

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from lbctl.api.advice import helpful
 from lbctl.api.base import Administration, Controller
 from lbctl.api.base import ServiceObject as Shown
 from lbctl.api.call import Answered, Call
@@ -91,7 +92,9 @@ async def explain(call: Call) -> Answered:
     to = call.asked(ExplainQuery).to
     if to is not None:
         known_member(shown, to)
-    return Answered(call.world.controller.explain(call.path["name"], to))
+    # Of the same moment as `shown`: nothing is awaited in between, so no hint is given for a state that is over.
+    explained = call.world.controller.explain(call.path["name"], to)
+    return Answered({**explained, **helpful(shown, explained)})
 
 
 async def looks(call: Call) -> Answered:

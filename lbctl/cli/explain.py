@@ -11,7 +11,7 @@ import click
 from lbctl.cli.client import Client
 from lbctl.cli.complete import member_names, service_names
 from lbctl.cli.options import Globals, verb
-from lbctl.cli.service import spoken
+from lbctl.cli.service import WAITING, helps, spoken
 from lbctl.cli.show import ATTENTION, BAD, GOOD, STRONG, clean, emit, paint
 from lbctl.cli.terminal import laid
 
@@ -29,10 +29,14 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
     """The lines: why, what if, each candidate with only what stops it, the way back."""
     yield f"{paint(found['service'], STRONG)} is {found['state']}: {clean(found['why'])}."
     if_failed = found.get("if_active_failed")
-    if if_failed:
+    # While it fails that is no question any more: the gate below, and what helps, tell what comes of it.
+    if if_failed and not _fails(found):
         yield f"If {found['active'] or 'the active member'} failed now, {clean(if_failed['text'])}."
     yield from _hosts(found.get("hosts", ()))
     yield from _resolvers(found.get("resolvers", ()))
+    if found.get("advice"):
+        yield ""
+        yield from helps(found["advice"])
     for candidate in found.get("candidates", ()):
         yield ""
         yield from _candidate(candidate, found["service"])
@@ -42,21 +46,30 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
         yield from _resume(found["service"], resume)
 
 
+def _fails(found: Mapping[str, Any]) -> bool:
+    """The active is down, or fails and is not proven down yet."""
+    return found["state"] in ("down", "all-down", "stranded") or bool(found["suspect"])
+
+
 def _candidate(candidate: Mapping[str, Any], service: str) -> Iterator[str]:
     shut = [row for row in candidate["rules"] if not row["holds"]]
     name = paint(candidate["member"], STRONG)
     if not shut:
         yield f"A move to {name} is {paint('open', ATTENTION)}: every rule holds."
-        return
-    yield f"A move to {name} is blocked by {_count(len(shut))}:"
-    alone = candidate.get("promotes_itself")
-    if alone:
-        yield f"  {clean(alone['text'])}"
-    for row in shut:
+    ready = bool(shut) and all(row["rule"] in WAITING for row in shut)
+    if ready:
+        yield f"{name} is {paint('ready', GOOD)} and waits only for the active member to fail ({spoken(shut[0]['evidence'])})."
+    elif shut:
+        yield f"A move to {name} is blocked by {_count(len(shut))}:"
+    for row in () if ready else shut:
         yield f"  {paint(row['rule'], ATTENTION)}: {spoken(row['evidence'])}"
         if row["opens"]:
             # the gate's hints are the same for every service; here they can be typed as they stand
             yield f"    opens with: {clean(row['opens']).replace('SERVICE', service).replace('MEMBER', candidate['member'])}"
+    # after the rules: it is no rule, and decides how long they matter
+    alone = candidate.get("promotes_itself")
+    if alone and shut:
+        yield f"  {clean(alone['text'])[:1].upper()}{clean(alone['text'])[1:]}."
 
 
 def _hosts(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -17,21 +17,8 @@ WAITING = frozenset({"active-down", "candidate-confirmed"})
 """Rules that are shut as long as all is well."""
 
 
-HELPS = {
-    "stranded": "make sure that nobody else writes, then `lbctl failover {name} --to MEMBER --reason …`",
-    "down": "repair {active}; `lbctl explain {name}` names the rule and what opens it",
-    "all-down": "repair any member; what is published follows by the rules",
-    "dual-primary": "`failover mode secondary` on the one that shall not be Primary",
-    "blind": "check the network and the resolver of the controller's own host",
-    "common-mode": "look for one cause, certificate, resolver, something in between: `lbctl probe {name}/{active}`",
-    "uninitialised": "`lbctl adopt {name}`; where nothing is published: `lbctl adopt {name} --member MEMBER --reason …`",
-    "re-arming": "it arms itself after clean rounds; at once: `lbctl ack {name} --reason …`",
-}
-"""What to do first, by state."""
-
-
-def sheet(shown: Shown, now: float, recent: Mapping[str, Any] | None = None, lately: Sequence[Mapping[str, Any]] = ()) -> Iterator[str]:
-    """The lines of `lbctl status SERVICE`. `recent`: what `…/looks` says; `lately`: the newest lines of the journal."""
+def sheet(shown: Shown, now: float, recent: Shown | None = None, lately: Sequence[Shown] = (), ways: Sequence[Shown] = ()) -> Iterator[str]:
+    """The lines of `lbctl status SERVICE`. `recent`: what `…/looks` says; `lately`: the newest lines of the journal; `ways`: what helps now."""
     yield f"{paint(shown['name'], STRONG)} is {paint(shown['state'], level(shown))}: {spoken(shown.get('reason', ''))}"
     others = [name for name in shown["conditions"] if name != shown["state"]]
     if others:
@@ -40,11 +27,12 @@ def sheet(shown: Shown, now: float, recent: Mapping[str, Any] | None = None, lat
     yield f"  primary {shown['primary'] or '-'}, active {shown['active'] or '-'}{since}, epoch {shown['epoch']}, revision {shown['revision']}"
     yield from _happened(shown, lately)
     yield from (f"  {line}" for line in (*_unserved(shown), *_people(shown, now)))
-    if shown["state"] in HELPS:
-        yield f"  {paint('do', STRONG)}: {HELPS[shown['state']].format(name=shown['name'], active=shown['active'] or 'MEMBER')}"
     for alert in shown.get("alerts", ()):
         yield f"  {paint('! ' + alert['kind'], ATTENTION)}: {clean(alert['text'])}"
     yield ""
+    if ways:
+        yield from helps(ways)
+        yield ""
     yield from _members(shown, now)
     yield ""
     if recent is not None:
@@ -54,6 +42,15 @@ def sheet(shown: Shown, now: float, recent: Mapping[str, Any] | None = None, lat
     yield from _actuators(shown, now)
     yield from _hosts(shown)
     yield from _resolvers(shown)
+
+
+def helps(ways: Sequence[Shown]) -> Iterator[str]:
+    """What to do, the most urgent first; a command stands on a line of its own, so that it can be copied whole."""
+    yield paint("What to do", STRONG)
+    for way in ways:
+        yield f"  {spoken(way['text'])}"
+        if way["command"]:
+            yield f"      {paint(clean(way['command']), STRONG)}"
 
 
 def spoken(text: object) -> str:
@@ -82,7 +79,8 @@ def _unserved(shown: Shown) -> Iterator[str]:
 def _expected(shown: Shown) -> frozenset[tuple[str, str]]:
     """Pages that fail by right: a standby's status page."""
     answering = shown.get("answering") or [shown["active"]]
-    standbys = (member for member in shown["members"] if member["name"] not in answering and member["health"] == "up")
+    # an old primary that is back says Primary: the failures before that were an outage and no standby's
+    standbys = (member for member in shown["members"] if member["name"] not in answering and member["verdict"] == "standby")
     return frozenset((member["name"], "status") for member in standbys if len(member["monitors"]) > 1)
 
 
@@ -139,8 +137,20 @@ def _members(shown: Shown, now: float) -> list[str]:
     if max(map(width, beside)) <= room():
         return beside
     # too narrow for notes at the side: each stands below its member, because they are what must not be missed
-    told = iter(columns([row[:-1] for row in rows], head=head[:-1]))
-    return [next(told), *(line for row in rows for line in (next(told), f"      {row[-1]}") if line.strip())]
+    kept = len(head) - 1
+    if max(map(width, columns([row[:-1] for row in rows], head=head[:-1]))) > room():
+        kept = len(head) - len(pages) - 2
+    told = iter(columns([row[:kept] for row in rows], head=head[:kept]))
+    return [next(told), *(line for row in rows for line in (next(told), *_below(row[kept:], pages)))]
+
+
+def _below(cells: Sequence[str], pages: list[str]) -> Iterator[str]:
+    """What has no room beside a member: its pages in a sentence, where they are among it, and its notes."""
+    *looked, notes = cells
+    if looked:
+        yield "      " + ", ".join([*(f"{page} {cell}" for page, cell in zip(pages, looked, strict=False) if cell), f"looked {looked[-1]}"])
+    if notes:
+        yield f"      {notes}"
 
 
 def _member(shown: Shown, member: Mapping[str, Any], pages: list[str], now: float) -> tuple[str, ...]:

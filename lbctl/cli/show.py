@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from lbctl.api.advice import failing
 from lbctl.api.times import short
 from lbctl.cli.options import Globals
 
@@ -31,9 +32,10 @@ LEVELS: Mapping[str, str] = {"normal": GOOD, "failed-over": ATTENTION, "re-armin
 
 
 def level(shown: Mapping[str, Any]) -> str:
-    """How serious a service's state is; what people have switched off is worth attention too."""
+    """How serious a service's state is; what people have switched off, and an active that begins to fail, is worth attention too."""
     found = LEVELS.get(shown["state"], BAD)
-    manual = shown["maintenance"]["on"] or shown["held"] or shown["approvals"] or shown["locked_out_until"] or shown.get("alerts")
+    # For seconds the state still says normal while the active fails: no plugin may call that OK.
+    manual = failing(shown) or shown["maintenance"]["on"] or shown["held"] or shown["approvals"] or shown["locked_out_until"] or shown.get("alerts")
     return ATTENTION if found == GOOD and manual else found
 
 

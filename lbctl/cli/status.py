@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from lbctl.api.advice import failing
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.service import sheet
-from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, columns, day, emit, left, level, moment, paint
+from lbctl.cli.show import ATTENTION, BAD, GOOD, MARKS, QUIET, STRONG, age, columns, day, emit, left, level, moment, paint
 from lbctl.cli.terminal import laid
 
 NAGIOS = {GOOD: (0, "OK"), ATTENTION: (1, "WARNING"), BAD: (2, "CRITICAL")}
@@ -48,7 +49,8 @@ def status(options: Globals, service: str | None, watch: bool, exit_code: bool) 
     lately = _events(client, found["name"]) if service and table and _moved_lately(found, client.now) else ()
     if exit_code and table:
         click.echo(verdict(services))
-    emit(options, found, laid(lines(services, client.now, one=service is not None, looks=recent, lately=lately)))
+    ways = _advice(client, found) if service and table else ()
+    emit(options, found, laid(lines(services, client.now, one=service is not None, looks=recent, lately=lately, ways=ways)))
     if exit_code:
         sys.exit(max((NAGIOS[level(shown)][0] for shown in services), default=3))
 
@@ -68,16 +70,23 @@ def _events(client: Client, service: str) -> Sequence[Shown]:
     return found
 
 
+def _advice(client: Client, shown: Shown) -> Sequence[Shown]:
+    """What helps now, in the controller's words: the same as on the page."""
+    found: Sequence[Shown] = client.get("services", shown["name"], "explain")["advice"]
+    return found
+
+
 def _moved_lately(shown: Shown, now: float) -> bool:
     """The last move is news: its line in the journal is worth a question."""
     at = moment(shown.get("moved_at"))
     return at is not None and (shown["state"] != "normal" or now - at < DAY_S)
 
 
-def lines(services: Sequence[Shown], now: float, *, one: bool, looks: Any = None, lately: Sequence[Shown] = ()) -> list[str]:
-    """The table, or one service's sheet. `lately`: the newest lines of its journal."""
+def lines(services: Sequence[Shown], now: float, *, one: bool, looks: Any = None, lately: Sequence[Shown] = (),
+          ways: Sequence[Shown] = ()) -> list[str]:
+    """The table, or one service's sheet. `lately`: the newest lines of its journal; `ways`: what helps now."""
     if one:
-        return list(sheet(services[0], now, looks, lately))
+        return list(sheet(services[0], now, looks, lately, ways))
     if not services:
         return ["no services are configured"]
     return columns([line(shown, now) for shown in services], head=("", "SERVICE", "STATE", "TRAFFIC TO", "MEMBERS", "ATTENTION"))
@@ -101,6 +110,9 @@ def says(member: Mapping[str, Any]) -> str:
 
 def attention(shown: Shown, now: float) -> Iterator[str]:
     """What is not as it should be for ever."""
+    suspect = failing(shown)
+    if suspect:
+        yield f"{suspect['name']} fails for {age(suspect['since'], now)}, not proven down yet"
     span, held = shown["maintenance"], shown["held"]
     if span["on"]:
         yield f"maintenance until {left(span['until'], now)} by {span['by']}"
@@ -128,7 +140,8 @@ def verdict(services: Sequence[Shown]) -> str:
     ranked = sorted(services, key=lambda shown: -NAGIOS[level(shown)][0])
     word = NAGIOS[level(ranked[0])][1]
     noted = [shown for shown in ranked if level(shown) != GOOD] or ranked
-    told = ", ".join(f"{shown['name']} {shown['state']}, traffic to {shown['active'] or 'nobody'}" for shown in noted[:5])
+    told = ", ".join(f"{shown['name']} {shown['state']}, traffic to {shown['active'] or 'nobody'}{', which fails' if failing(shown) else ''}"
+                     for shown in noted[:5])
     return f"{word}: {told}" + (f" and {len(noted) - 5} more" if len(noted) > 5 else "")
 
 
@@ -153,7 +166,7 @@ def _one(client: Client, service: str) -> tuple[list[str], Any]:
     recent = _events(client, service)
     stages = timings(recent)
     decided = [{**event, "stages": stages.get((service, event["epoch"]), {})} for event in recent if is_decision(event)][-DECISIONS:]
-    sheet_ = lines([shown], client.now, one=True, looks=_looks(client, shown), lately=recent)
+    sheet_ = lines([shown], client.now, one=True, looks=_looks(client, shown), lately=recent, ways=_advice(client, shown))
     return [*sheet_, "", *told(decided)], _worth(shown)
 
 

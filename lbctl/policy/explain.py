@@ -163,7 +163,8 @@ def _resume(case: Case) -> dict[str, Any] | None:
     missing = returns.missing(case, drive=False, attested=False)
     # Whether `--drive` is worth a word at all: without a hand on both it is refused whatever the Cores say.
     driven = all(case.member(name).driven for name in (case.saved.primary, case.active) if name in case.settings.names)
-    return {"open": missing is None, "driven": driven, **({} if missing is None else {"rule": missing.rule, "evidence": missing.evidence, "opens": missing.opens})}
+    lack = {} if missing is None else {"rule": missing.rule, "evidence": missing.evidence, "opens": missing.opens}
+    return {"open": missing is None, "driven": driven, **lack}
 
 
 def what_if(case: Case) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def member(name: str, role: str, **more: Any) -> dict[str, Any]:
 
 def service(name: str, **more: Any) -> dict[str, Any]:
     return {
-        "name": name, "state": "normal", "primary": "core-a", "active": "core-a", "epoch": 7, "revision": 41, "resume_pending": False,
+        "name": name, "kind": "failover", "monitor": "core", "run": None, "alerts": [], "promoted": True, "state": "normal",
+        "primary": "core-a", "active": "core-a", "epoch": 7, "revision": 41, "resume_pending": False,
         "conditions": ["normal"], "automation": "on", "held": None, "locked_out_until": None, "approvals": [],
         "maintenance": {"on": False, "by": None, "reason": None, "until": None}, "blocked_by": ["active-down"],
         "members": [member("core-a", "primary"), member("core-b", "secondary")],
@@ -89,7 +90,10 @@ class FakeController:
         return self.services[name]
 
     def explain(self, name: str, to: str | None = None) -> Mapping[str, Any]:
-        return {"service": name, "to": to, "why": "core-a is active since the start"}
+        found = self.services[name]
+        rows = [{**candidate, "for_failover": [], "for_switchover": []} for candidate in found.get("gate", ())]
+        return {"service": name, "to": to, "state": found["state"], "active": found["active"], "why": "core-a is active since the start",
+                "candidates": rows, "if_active_failed": None, "resume": None}
 
     def looks(self, name: str, member: str) -> Mapping[str, Mapping[str, Sequence[Any]]]:
         cells: dict[str, list[Any]] = {"fastest_s": [None, 0.002], "slowest_s": [None, 0.004], "good": [None, 3], "failed": [None, 1],

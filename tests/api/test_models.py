@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 import pytest
 
+from lbctl.api.advice import helpful
 from lbctl.api.models import Explanation, ServiceObject
 from lbctl.cli.explain import told
 from lbctl.cli.service import sheet
 from lbctl.cli.status import line
 from lbctl.model.commands import Failover, MaintenanceOn, SetHold
 from lbctl.model.looks import Reason
+from lbctl.policy.case import Case
+from lbctl.policy.gate import operator_rows
 from tests.policy import stage
 from tests.policy.stage import Stage
 
@@ -56,14 +61,23 @@ STATES: dict[str, Callable[[], Stage]] = {
 }
 
 
+def explained(one: Stage) -> dict[str, Any]:
+    """As the API answers it: with the rows for people, which the controller adds, and with what helps."""
+    case = Case(one.settings, one.state, one.now)
+    whys = [{**row, "for_failover": [asdict(r) for r in operator_rows(case, row["member"]) if not r.holds]} for row in one.why["candidates"]]
+    why = {**one.why, "candidates": whys}
+    return {**why, **helpful(one.view, why)}
+
+
 @pytest.mark.parametrize("make", STATES.values(), ids=STATES)
 def test_every_state_has_the_contract_s_shape_and_can_be_read(make: Callable[[], Stage]) -> None:
     one = make()
     shown = one.view
     ServiceObject.model_validate(shown)
-    Explanation.model_validate(one.why)
+    why = explained(one)
+    Explanation.model_validate(why)
     assert shown["state"] in " ".join(line(shown, one.now))
-    text = "\n".join([*sheet(shown, one.now), *told(one.why)])
+    text = "\n".join([*sheet(shown, one.now), *told(why)])
     assert "None" not in text and shown["reason"] in text
     assert all(member["name"] in text for member in shown["members"])
 

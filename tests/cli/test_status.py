@@ -65,6 +65,31 @@ def test_exit_codes_for_monitoring_plugins(terminal: Terminal, state: str, code:
     assert (result.exit_code, result.stdout.split(":")[0]) == (code, word)
 
 
+def test_an_active_member_that_begins_to_fail_is_no_ok(terminal: Terminal) -> None:
+    """H10: for as long as `min_outage` lasts the state is `normal`; a plugin, a glance and `explain` must not be."""
+    failed = member("core-a", "primary", health="down", verdict="failed", reason="refused")
+    terminal.controller.services["core"] = service("core", members=[failed, member("core-b", "secondary")])
+    result = terminal.type("status", "core", "--exit-code")
+    assert result.exit_code == 1 and result.stdout.startswith("WARNING: core normal, traffic to core-a, which fails")
+    line = next(line for line in terminal.type("status").stdout.splitlines() if " core " in line)
+    assert line.startswith("!") and "core-a fails for " in line and "not proven down yet" in line
+    assert "Nothing to type yet: core-a fails" in " ".join(terminal.type("explain", "core").stdout.split())
+
+
+def test_what_helps_is_told_by_status_and_explain_in_the_same_words(terminal: Terminal) -> None:
+    """Issue 5: what to type, within seconds, wherever one looks first."""
+    rule = {"rule": "not-held", "holds": False, "evidence": "held by alice: x", "opens": "`lbctl release SERVICE`"}
+    failed = member("core-a", "primary", health="down", verdict="failed", reason="refused")
+    terminal.controller.services["core"] = service("core", state="down", gate=[{"member": "core-b", "open": False, "rules": [rule]}],
+                                                   members=[failed, member("core-b", "secondary")])
+    for verb in ("status", "explain"):
+        told = terminal.type(verb, "core").stdout
+        first = told[told.index("What to do"):].splitlines()[1:3]
+        assert first[0].strip() == "core-b could take over; what stops lbctl from doing it by itself is not-held. A person may:", verb
+        assert first[1].strip() == "lbctl failover core --to core-b --reason …", "a command stands alone in its line, to be copied whole"
+    assert "If core-a failed now" not in terminal.type("explain", "core").stdout
+
+
 def test_no_answer_is_unknown_for_a_monitoring_plugin(terminal: Terminal) -> None:
     result = terminal.type("--api", "unix:/nonexistent/s", "status", "--exit-code")
     assert result.exit_code == 3 and result.stdout.startswith("UNKNOWN: no controller answers")

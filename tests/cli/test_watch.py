@@ -42,8 +42,25 @@ def test_nothing_is_cut_off_that_somebody_must_read(terminal: Terminal, columns:
         assert it.end() == 0
         told = " ".join(" ".join(it.picture).split())
         assert max(map(len, it.picture)) <= columns
-    for words in ("latched, needs re-sync", EVIDENCE, "lbctl failover core --to MEMBER --reason …", "connection refused", "live at"):
+    for words in ("latched, needs re-sync", EVIDENCE, "lbctl failover core --to core-b --reason …", "connection refused", "live at"):
         assert words in told, words
+
+
+def test_on_a_narrow_terminal_a_member_s_pages_stand_below_it_and_no_row_is_broken(terminal: Terminal) -> None:
+    """A row that is folded in the middle of its columns tells whose page failed to nobody."""
+    pages = {name: {"verdict": "failed", "reason": "refused"} for name in ("status", "hastatus")}
+    terminal.controller.services["core"] = service("core", members=[
+        member("core-a", "primary", health="down", verdict="failed", reason="refused", detail="connection refused", monitors=pages),
+        member("core-b", "secondary")])
+    with inpty(*watching(terminal, "core"), columns=80, lines=50) as it:
+        it.until("in sync")
+        it.until("\x1b[J")
+        assert it.end() == 0
+        lines = [line.split() for line in it.picture]
+    assert ["MEMBER", "ROLE", "HEALTH", "SAYS", "FOR"] in lines
+    below = next(number for number, words in enumerate(lines) if words[:3] == [">", "core-a", "primary"])
+    assert " ".join(lines[below + 1]) == "status failed (refused), hastatus failed (refused), looked 0s ago"
+    assert " ".join(lines[below + 2]) == "has the traffic, connection refused"
 
 
 def test_a_small_window_shows_the_serious_first_and_counts_the_rest(terminal: Terminal) -> None:

@@ -6,8 +6,9 @@ import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from lbctl.api.advice import helpful
 from lbctl.api.models import Looks, Readiness, ServiceObject, UpgradeShown
-from lbctl.policy.gate import NAMES, WAIVED
+from lbctl.policy.gate import NAMES, ROLE_ROWS, WAIVED
 
 
 def at(seconds: float = 0.0) -> str:
@@ -225,7 +226,7 @@ def maintenance(name: str = "core") -> dict[str, Any]:
     shown["maintenance"] = {"on": True, "by": "alice", "reason": "upgrade to 12.1, change 4711", "since": at(-3000), "until": at(4200)}
     shown["blocked_by"] = ["active-down", "candidate-confirmed", "not-in-maintenance"]
     shown["gate"] = [
-        gate("core-b", **UP, not_in_maintenance=("maintenance by alice (upgrade to 12.1), ends in 4200 s", "`lbctl maintenance off`, or its end"))
+        gate("core-b", **UP, not_in_maintenance=("maintenance by alice (upgrade to 12.1), ends in 4200 s", "`lbctl maintenance off core`, or its end"))
     ]
     return shown
 
@@ -348,8 +349,20 @@ def running(name: str = "core", **more: Any) -> dict[str, Any]:
     return shown
 
 
+def suspect(name: str = "core") -> dict[str, Any]:
+    """The seconds before a decision: the active fails, `min_outage` is not over, and the state says `normal`."""
+    shown = normal(name)
+    failed = monitor("failed", "refused", detail="connection refused", failed_in_a_row=7, down_since=at(-6))
+    shown["reason"] = "core-a has the traffic; not well, or not known to be: core-a"
+    shown["members"][0] = member("core-a", "primary", "failed", failed, failed, active=True, reason="refused", detail="connection refused",
+                                 since=at(-6))
+    seen = "core-a status: refused (connection refused), down, failing for 6.3 s, 7 looks in a row, outage not proven (20 s needed)"
+    shown["gate"] = [gate("core-b", active_down=(seen, UP["active_down"][1]))]
+    return shown
+
+
 STORIES = {
-    "normal": normal, "failed-over": failed_over, "stranded": stranded, "maintenance": maintenance, "down": down, "pool": pool,
+    "normal": normal, "suspect": suspect, "failed-over": failed_over, "stranded": stranded, "maintenance": maintenance, "down": down, "pool": pool,
     "unpromoted": unpromoted, "all-down": all_down, "partial": partial, "uninitialised": uninitialised, "draining": draining, "running": running,
 }
 
@@ -363,6 +376,7 @@ EXPLAINED: dict[str, dict[str, Any]] = {
         },
         "resume": {
             "open": False,
+            "driven": True,
             "rule": "active-standby",
             "evidence": "core-b status: OK, core-b hastatus: OK (Mode: Primary)",
             "opens": "`failover mode secondary` on core-b, after core-a is synced from it",
@@ -392,7 +406,7 @@ EXPLAINED: dict[str, dict[str, Any]] = {
 }
 
 
-LIKE = {"unpromoted": "failed-over", "all-down": "down", "partial": "normal", "draining": "normal", "running": "failed-over"}
+LIKE = {"suspect": "normal", "unpromoted": "failed-over", "all-down": "down", "partial": "normal", "draining": "normal", "running": "failed-over"}
 
 
 def explained(shown: dict[str, Any], story: str) -> dict[str, Any]:
@@ -401,9 +415,12 @@ def explained(shown: dict[str, Any], story: str) -> dict[str, Any]:
     candidates = []
     for candidate in shown["gate"]:
         rows = [row for row in candidate["rules"] if not row["holds"] and row["rule"] not in WAIVED]
+        if story == "stranded":  # who alone claims Primary while the active is down counts as a Standby for a person's move
+            rows = [row for row in rows if row["rule"] not in ROLE_ROWS]
         switch = [row for row in rows if row["rule"] not in ("active-down", "quorum")]
         candidates.append({**candidate, "for_failover": rows, "for_switchover": switch})
-    return {"service": shown["name"], **base, "candidates": candidates}
+    made = {"service": shown["name"], **base, "candidates": candidates}
+    return {**made, **helpful(shown, made)}
 
 
 CELLS = 60

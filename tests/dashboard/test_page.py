@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.async_api import Browser, expect
 
-from lbctl.notifiers.words import WORDS
 from tests.dashboard import shown
 from tests.dashboard.stage import Stage, tab
 
@@ -24,18 +23,23 @@ TOLD: dict[str, list[str]] = {
         "Failed over", "Clients are sent to core-b", "OldPrimaryReturned", "latched", "needs resync", "lbctl resume NAME --drive",
         "lockout",
     ],
+    "suspect": ["Suspect", "core-a fails", "is not proven down yet", "Nothing to type yet", "connection refused"],
     "stranded": [
-        "Stranded", "May traffic move to core-b?", "candidate-standby", "lbctl failover NAME --to core-b", "no answer within 3 s",
+        "Stranded", "May traffic move to core-b?", "candidate-standby", "Make sure that core-a takes no writes",
+        "lbctl approve core-12", "no answer within 3 s",
         "9× in a row",
     ],
     "maintenance": ["Maintenance ends in 1 h", "upgrade to 12.1, change 4711", "alice", "not-in-maintenance"],
-    "down": ["Down", "Partial", "re-synced", "BADKEY", "behind for"],
+    "down": [
+        "Down", "Partial", "core-b may not take over, re-synced: core-b was active until yesterday", "lbctl explain NAME --to core-b",
+        "BADKEY", "behind for",
+    ],
     "unpromoted": [
         "Clients are not served yet", "core-b has the traffic and still is a Standby", "What happened: failover: traffic of core",
         "(by itself)", "failover mode primary", "not promoted yet",
     ],
     "all-down": ["All down", "No member answers as it should. What is published stays."],
-    "partial": ["Partial", "The ledger below names the place", "BADKEY"],
+    "partial": ["Partial", "rfc2136:core.example.com does not show what was decided: 192.0.2.53: BADKEY"],
     "uninitialised": ["nobody that lbctl knows of", "showed nothing at the start", "lbctl adopt NAME --member MEMBER --reason …"],
     "draining": ["Drain: traffic moves to core-b in", "asked for by alice", "Caches may hold the old answer"],
     "running": ["resume on the Cores", "under way: demote", "done: last-sync", "Success, 512 rows", "to come: promote", "Wait for its end"],
@@ -219,7 +223,7 @@ async def test_readiness_is_read_anew_when_traffic_has_moved(browser: Browser, a
 
 async def test_what_helps_against_a_failure_is_not_advised_half_way_through_an_exchange_of_roles(browser: Browser, api: Stage) -> None:
     """For a moment a driven return looks like the promotion race; `failover` would tear the Cores apart then."""
-    api.put("stranded", "race")
+    api.put("stranded", "race", approvals=[])
     api.put("stranded", "turning", run=shown.running()["run"])
     async with tab(browser, f"{api.url}/#/service/race") as page:
         await expect(page.locator(".part.next")).to_contain_text("lbctl failover race --to core-b")
@@ -228,14 +232,26 @@ async def test_what_helps_against_a_failure_is_not_advised_half_way_through_an_e
         await expect(page.locator(".part.next")).not_to_contain_text("lbctl failover")
 
 
-async def test_every_alert_says_what_helps(browser: Browser, api: Stage) -> None:
-    """As the notice of the same alert does; two of them have a place of their own on the page."""
-    api.put("normal")
+async def test_an_active_member_that_begins_to_fail_does_not_look_normal(browser: Browser, api: Stage) -> None:
+    """H10's twenty seconds: the state is `normal` until the outage is proven, and nothing of the page may be green meanwhile."""
+    api.put("suspect")
+    api.put("normal", "other")
+    async with tab(browser, f"{api.url}/#/service/core") as page:
+        await expect(page.locator(".head .badge")).to_have_text(["Suspect", re.compile(r"core-a fails, \d+ s")])
+        await expect(page.locator("#summary")).to_have_text("1 to look at1 normal")
+        await expect(page.locator(".row").first).to_have_attribute("data-key", "core")
+        await expect(page.locator(".part.next")).to_contain_text("Nothing to type yet: core-a fails, and it is not proven down")
+        await expect(page.locator(".part.next")).to_contain_text("20 s needed)). If that goes on, traffic would move to core-b.")
+        await expect(page.locator(".part.next")).not_to_contain_text("If the active member failed now")
+        await expect(page).to_have_title("△ core: Suspect – lbctl")
+
+
+async def test_there_is_nothing_below_the_page_to_scroll_into(browser: Browser, api: Stage) -> None:
+    """Find-in-page and a reader's focus move a document that is longer than its window, and nothing could move it back."""
+    api.put("failed-over")
     async with tab(browser, api.url) as page:
-        rows = "Object.entries(words.ON_ALERT).map(([kind, say]) => [kind, say('S', 'M', 'A')])"
-        told = await page.evaluate(f"import('/static/words.js').then((words) => {rows})")
-    assert {kind for kind, _ in told} == {kind for kind in WORDS if kind[0].isupper()} - {"ApprovalPending", "NoEligibleStandby"}
-    assert all(text and "undefined" not in f"{text}{more}" for _, (text, *more) in told)
+        await expect(page.locator(".readiness")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
 async def test_the_gate_s_hints_can_be_typed_and_long_times_are_not_counted_in_seconds(browser: Browser, api: Stage) -> None:

@@ -103,7 +103,7 @@ async def test_a_drain_counts_down_on_the_page_and_can_be_called_off(browser: Br
         await lbctl.until(lambda seen: seen["active"] == "core-b", "the failover")
         await expect(page.locator(".alone")).to_contain_text("Clients are not served yet: core-b has the traffic", timeout=TIMEOUT)
         await lbctl.a.start()
-        await expect(page.locator(".part.next")).to_contain_text("The way back to core-a is open", timeout=TIMEOUT)
+        await expect(page.locator(".part.next")).to_contain_text("core-a serves again. Back, without loss", timeout=TIMEOUT)
         await page.click("[data-verb=resume]")
         await page.check("[data-field=drain]")
         await page.fill("[data-field=reason]", "back home")

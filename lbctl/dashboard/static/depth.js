@@ -1,7 +1,7 @@
 // One service in depth, in the order in which it is asked at night: what is it, why, what would happen, what to type; then the evidence.
 import { h, icon } from "./dom.js";
 import { now } from "./api.js";
-import { advice, line, state } from "./words.js";
+import { failing, line, standing, state } from "./words.js";
 import { chips } from "./glance.js";
 import { members } from "./members.js";
 import { command, facts, rich, section, sentence, spoken } from "./parts.js";
@@ -26,9 +26,9 @@ export function depth(shown, more, act, may, who) {
 }
 
 function head(shown, more, act, may, who) {
-  const [colour, word, means] = state(shown.state);
+  const [colour, word, means] = standing(shown);
   const others = (shown.conditions || []).filter((name) => name !== shown.state);
-  const at = now();
+  const at = now(), suspect = failing(shown);
   const alerts = (shown.alerts || []).filter((alert) => alert.kind !== "ApprovalPending");
   const serving = shown.kind === "pool" ? shown.answering : shown.active ? [shown.active] : [];
   const names = serving.length > 6 ? [...serving.slice(0, 5), `${serving.length - 5} more`] : serving;
@@ -37,10 +37,11 @@ function head(shown, more, act, may, who) {
       h("a", { class: "back quiet", href: "#/", "aria-label": "All services" }, "‹"),
       h("h1", {}, shown.name),
       h("span", { class: `badge ${colour}` }, icon(colour), word),
+      suspect ? h("span", { class: "badge small bad" }, icon("bad"), `${suspect.name} fails${suspect.since ? `, ${since(suspect.since, at)}` : ""}`) : null,
       others.map((name) => h("span", { class: `badge small ${state(name)[0]}`, title: state(name)[2] }, icon(state(name)[0]), state(name)[1])),
       chips({ ...shown, approvals: [] })),
     h("p", { class: "why" }, sentence(spoken(shown.reason)) || means),
-    shown.reason && shown.state !== "normal" ? h("p", { class: "means" }, means) : null,
+    shown.reason && (suspect || shown.state !== "normal") ? h("p", { class: "means" }, means) : null,
     h("p", { class: "where" }, icon("arrow", "accent"), "Clients are sent to ", names.length ? names.map((name, index) => [index ? ", " : "", h("b", { class: "mono" }, name)]) : h("b", {}, "nobody that lbctl knows of"),
       shown.moved_at ? [" since ", h("span", { class: "mono" }, moment(shown.moved_at, at)), `, ${since(shown.moved_at, at)} ago`] : "",
       h("span", { class: "dim" }, ` · epoch ${shown.epoch} · revision ${shown.revision}`)),
@@ -100,8 +101,9 @@ function asked(shown, approval, act, may) {
 }
 
 function next(shown, explained) {
-  const ways = advice(shown, explained);
-  const would = isDown(shown) ? null : explained?.if_active_failed;
+  // told by the controller, so that the terminal says the same
+  const ways = explained?.advice || [];
+  const would = isDown(shown) || failing(shown) ? null : explained?.if_active_failed;
   if (!ways.length && !would) return null;
   const pool = shown.kind === "pool";
   return section(ways.length ? "What to do" : `If ${pool ? "a" : "the active"} member failed now`, "next",

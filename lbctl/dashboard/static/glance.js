@@ -1,13 +1,13 @@
 // All services at a glance: what needs somebody first, then the file's order.
 import { h, icon } from "./dom.js";
-import { RANK, state, verdict } from "./words.js";
+import { RANK, standing, verdict } from "./words.js";
 import { left } from "./times.js";
 import { now } from "./api.js";
 
 const ROWS_MAX = 400;
 
 export function tone(shown) {
-  const own = state(shown.state)[0];
+  const own = standing(shown)[0];
   if (shown.approvals.length && own !== "bad") return "bad";
   const alarmed = (shown.alerts || []).length > 0;
   return own === "ok" && alarmed ? "info" : own;
@@ -56,7 +56,7 @@ export function glance(services, filter, selected, choose) {
   const more = all.length > ROWS_MAX ? [h("p", { class: "empty", "data-key": "more" }, `… and ${all.length - ROWS_MAX} more: filter by name, state or member.`)] : [];
   if (!rows.length) return [h("p", { class: "empty", "data-key": "none" }, services.length ? "No service matches." : "No services yet.")];
   return [...rows.map((shown) => {
-    const [colour, word] = state(shown.state);
+    const [colour, word] = standing(shown);
     return h("a", { class: `row ${colour}`, href: `#/service/${encodeURIComponent(shown.name)}`, "data-key": shown.name, "aria-current": shown.name === selected ? "true" : null,
       onclick: () => choose(shown.name) },
       h("span", { class: "line" }, icon(colour), h("b", { class: "name" }, shown.name), h("span", { class: `word ${colour}` }, word)),
@@ -80,7 +80,7 @@ export function summary(services) {
   if (!services.length) return [];
   const count = (test) => services.filter(test).length;
   const bad = count((shown) => tone(shown) === "bad"), warn = count((shown) => tone(shown) === "warn");
-  const kept = count((shown) => shown.maintenance.on), fine = count((shown) => state(shown.state)[0] === "ok");
+  const kept = count((shown) => shown.maintenance.on), fine = count((shown) => standing(shown)[0] === "ok");
   const part = (sign, colour, number, word) => (number ? h("span", { class: `count ${colour}` }, icon(sign, colour), `${number} ${word}`) : null);
   return [part("bad", "bad", bad, bad === 1 ? "needs you" : "need you"), part("warn", "warn", warn, "to look at"), part("wrench", "info", kept, "in maintenance"), part("ok", "ok", fine, "normal")];
 }

@@ -6,7 +6,7 @@ import { depth } from "./depth.js";
 import { h, show } from "./dom.js";
 import { glance, ordered, summary, together, tone } from "./glance.js";
 import * as notices from "./notices.js";
-import { state } from "./words.js";
+import { standing } from "./words.js";
 import { span } from "./times.js";
 
 const STEPS_KEPT = 300;
@@ -40,11 +40,11 @@ async function readAll() {
   try {
     if (page.problem) page.me = null;
     page.me ??= await read("/whoami");
-    const before = new Map(page.services.map((shown) => [shown.name, shown.state]));
+    const before = new Map(page.services.map((shown) => [shown.name, standing(shown)[1]]));
     page.services = (await read("/services?brief=true")).services;
     for (const shown of page.services) {
       const was = before.get(shown.name);
-      if (was && was !== shown.state) at("told").textContent = `${shown.name} is now ${state(shown.state)[1]}`;
+      if (was && was !== standing(shown)[1]) at("told").textContent = `${shown.name} is now ${standing(shown)[1]}`;
     }
     if (!page.selected && wide() && page.services.length) choose(ordered(page.services, "")[0].name);
     if (page.selected) await readOne(page.selected);
@@ -196,7 +196,7 @@ function draw() {
   show(at("summary"), summary(page.services));
   show(at("depth"), shown ? depth(shown, more(shown.name), act, may(), page.me) : h("p", { class: "empty" }, !page.selected ? "Choose a service." : page.services.some((one) => one.name === page.selected) || !page.readAt ? "Reading …" : `No service is called ${page.selected}.`));
   const worst = ordered(page.services, "")[0];
-  document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${state(worst.state)[1]} – lbctl` : "lbctl";
+  document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${standing(worst)[1]} – lbctl` : "lbctl";
   at("notice").hidden = !page.problem;
   at("notice").textContent = page.problem;
   at("token").textContent = page.me && page.me.by !== "local" ? `${page.me.by} · ${page.me.role}` : token.get() ? "Token ✓" : "Token";

@@ -1,4 +1,4 @@
-// What states, verdicts and journal lines are called, how urgent they are, and what helps. Words are the contract's; nothing is renamed here.
+// What states, verdicts and journal lines are called and how urgent they are. Words are the contract's; what helps is told by the controller.
 
 export const STATES = {
   normal: ["ok", "Normal", "The primary has the traffic and serves."],
@@ -13,6 +13,18 @@ export const STATES = {
   stranded: ["bad", "Stranded", "The active member is down and the other side already says Mode: Primary, so the gate stays shut."],
   "all-down": ["bad", "All down", "No member answers as it should. What is published stays."],
 };
+
+// The active member while it fails and no condition says so yet: `fall` and `min_outage` still have to be proven. The state's own word is
+// `normal` then, and nothing must look so (`api/advice.py` has the same question).
+const UNPROVEN = new Set(["normal", "failed-over", "partial", "re-arming"]);
+export function failing(shown) {
+  if (shown.kind === "pool" || !UNPROVEN.has(shown.state)) return null;
+  return shown.members.find((member) => member.name === shown.active && (member.verdict === "failed" || member.health === "down")) || null;
+}
+
+const SUSPECT = ["warn", "Suspect", "The active member fails and is not proven down yet. If that goes on, the gate decides."];
+// Tone, word and meaning of a whole service: its state, unless that says less than is seen.
+export const standing = (shown) => (failing(shown) && state(shown.state)[0] !== "warn" ? SUSPECT : state(shown.state));
 
 export const RANK = { bad: 0, warn: 1, info: 2, ok: 3 };
 export const state = (name) => STATES[name] || ["warn", name, ""];
@@ -43,74 +55,4 @@ export function line(step) {
   if (/^[A-Z]/.test(step.kind)) return [paged ? "bad" : "warn", "alerts"];
   if (step.by && step.by !== "lbctl") return ["info", "people"];
   return [paged ? "bad" : step.kind in STATES ? state(step.kind)[0] : "idle", "alerts"];
-}
-
-const COMMAND = (text) => ({ command: text });
-
-export const ON_ALERT = {
-  OldPrimaryReturned: (name, member, active) => [`On ${member}, so that clients with old answers cannot write there: \`failover client-connection disable\`, \`failover mode secondary\`; then sync it from ${active}.`],
-  TrafficOnUnpromoted: (name, member) => [`Promote ${member}, which has the traffic: \`failover mode primary\` there.`],
-  RolesSwappedOutside: (name) => ["If the exchange was meant, let lbctl follow:", `lbctl swap-roles ${name} --reason …`],
-  MassMoveHeld: (name) => ["Find the common cause of so many failures at once. Then:", `lbctl release ${name}`],
-  MaintenanceEnding: (name) => ["Not ready yet? Take more time:", `lbctl maintenance extend ${name} --for 1h --reason …`],
-  NotArmed: (name) => ["Automatic moves are still off. If you know better:", `lbctl ack ${name} --reason …`],
-  UpgradeUnfinished: (name) => ["Only the last step of the upgrade is missing:", `lbctl upgrade ${name} next`],
-  PoolShort: (name, member) => [`${member} is down and still gets clients, because too few others are up. Look at it:`, `lbctl probe ${name}/${member}`],
-  MemberDown: (name, member) => [`${member} is down; the others serve. Look at it:`, `lbctl probe ${name}/${member}`],
-  ClientPathDown: (name, member) => [`${member} is well, and its clients do not reach it: look at the gateway or proxy before it. See both paths:`, `lbctl probe ${name}/${member}`],
-  PathsDisagree: (name, member) => [`Directly and by the clients' path ${member} looks different. See both:`, `lbctl probe ${name}/${member}`],
-  WrongServer: (name, member) => [`Looks at ${member} are answered by another member; nothing moves meanwhile. Compare certificate and address:`, `lbctl probe ${name}/${member}`],
-  FamilyWithheld: (name, member) => [`One address family of ${member} does not answer; its clients are sent over the other. See which:`, `lbctl probe ${name}/${member}`],
-  StandbyDown: (name, member) => [`Look at ${member}, which could not take over:`, `lbctl probe ${name}/${member}`],
-  Rogue: (name, member) => [`Find out who promoted ${member}; if nobody is to use it: \`failover mode secondary\` there. See what it says:`, `lbctl probe ${name}/${member}`],
-  SelfPromotedNotAdopted: (name, member) => [`Make sure that nobody else writes, then accept ${member}:`, `lbctl failover ${name} --to ${member} --reason …`],
-  RunFailed: (name) => ["The run on the Cores has stopped, and nothing goes on by itself. Repair what it names, then:", `lbctl resume ${name} --drive`],
-  NotSaved: () => ["lbctl decides nothing that it cannot save. Look at the disk of its state file, on its own host.", ""],
-  HeldLong: (name) => ["Held for more than eight hours. If that is forgotten:", `lbctl release ${name}`],
-  FollowNotPossible: (name) => ["It cannot follow to where its clients are. Repair its members at that site:", `lbctl explain ${name}`],
-  UnknownMode: (name, member) => [`See what ${member} really says:`, `lbctl probe ${name}/${member}`],
-};
-
-// What helps now, most urgent first: sentences, each with the command to type.
-export function advice(shown, explained) {
-  const name = shown.name;
-  const says = [];
-  // half-way through an exchange of roles nobody serves for a moment: what helps against a failure would do harm now
-  if (shown.run && !shown.run.failed && shown.run.kind !== "upgrade" && shown.run.kind !== "promote")
-    return [{ text: `A ${shown.run.kind} is under way on the Cores, and for a moment none of them serves: that is no failure. Wait for its end; it takes the steps above by itself.`, ...COMMAND(`lbctl status ${name} --watch`) }];
-  const primaryElsewhere = shown.members.find((member) => !member.active && Object.values(member.monitors).some((page) => page.verdict === "primary"));
-  const text = {
-    stranded: ["Make sure that the old active member takes no writes. Then:", `lbctl failover ${name} --to ${primaryElsewhere?.name || "MEMBER"} --reason …`],
-    down: ["Repair the active member, or open the rule named below:", `lbctl explain ${name}`],
-    "all-down": ["Repair any member; what is published follows by the rules.", `lbctl status ${name}`],
-    "dual-primary": ["On the one that shall not be Primary: failover mode secondary. Then let it sync.", `lbctl status ${name}`],
-    blind: ["Check the network and the resolver of the controller's own host.", ""],
-    "common-mode": ["Look for one cause: certificate, authority, resolver, something in between.", `lbctl probe ${name}/${shown.active || "MEMBER"}`],
-    uninitialised: published(shown) ? ["Accept what is published as the truth, once you have looked at it:", `lbctl adopt ${name}`]
-      : ["Nothing that could be accepted is published everywhere. Find out who serves as Primary, then:", `lbctl adopt ${name} --member MEMBER --reason …`],
-    "re-arming": ["It arms itself after clean rounds. At once:", `lbctl ack ${name} --reason …`],
-    partial: ["The ledger below names the place and its error.", ""],
-  }[shown.state];
-  const active = shown.members.find((member) => member.active);
-  if (shown.monitor === "core" && active && !active.promoted && active.health === "up" && active.monitors.status?.verdict !== "ok" && shown.kind !== "pool")
-    says.push({ text: `Promote ${active.name}, unless it does so by itself: on its command line, \`enable\`, then`, ...COMMAND("failover mode primary") });
-  if (text) says.push({ text: text[0], ...COMMAND(text[1]) });
-  if (shown.active === shown.primary && (shown.alerts || []).some((alert) => alert.kind === "NoEligibleStandby")) says.push({ text: "Nobody could take over. Each practice that is not kept stands under Readiness:", ...COMMAND(`lbctl readiness ${name}`) });
-  for (const alert of shown.alerts || []) {
-    const told = ON_ALERT[alert.kind]?.(name, alert.member, shown.active);
-    if (told) says.push({ text: told[0], ...COMMAND(told[1] || "") });
-  }
-  if (shown.active && shown.active !== shown.primary) says.push(...wayBack(shown, explained));
-  return says;
-}
-
-// One and the same member was read everywhere at the start.
-const published = (shown) => new Set(shown.actuators.map((item) => item.shows)).size === 1 && shown.members.some((member) => member.name === shown.actuators[0].shows);
-
-function wayBack(shown, explained) {
-  const resume = explained?.resume;
-  const swap = { text: "Or keep traffic here and exchange the roles:", ...COMMAND(`lbctl swap-roles ${shown.name} --reason …`) };
-  if (resume?.open) return [{ text: `The way back to ${shown.primary} is open:`, ...COMMAND(`lbctl resume ${shown.name}`) }, swap];
-  const lacks = resume ? [{ text: `The way back to ${shown.primary} is not open yet: ${resume.rule} (${resume.evidence}); opened by ${resume.opens}.`, ...COMMAND("") }] : [];
-  return [...lacks, { text: "Where lbctl drives the Cores over SSH, it does all of that:", ...COMMAND(`lbctl resume ${shown.name} --drive`) }, swap];
 }
