@@ -143,7 +143,9 @@ class Looking:
             else:
                 aim._engine.drop(exchange.wire.sock)
         flaw, reader, facts = exchange.flaw, exchange.reader, aim._route.facts
-        shown = flaw is None or "tls" in exchange.phases  # what an earlier look learned says nothing about who refused this one
+        # What an earlier look learned says nothing about who refused this one. A certificate that does not verify was shown, though: it may be
+        # another member's, and the look then no failure of this one (H17).
+        shown = flaw is None or "tls" in exchange.phases or exchange.unverified
         self._done(ProbeResult(
             aim.target.member, aim.target.page, parsed.verdict, parsed.reason, exchange.started, aim._engine.now(), parsed.detail,
             exchange.phases, reader.status, self._skew(), facts.not_after if facts else None, reader.suspicious,

@@ -251,6 +251,18 @@ async def test_a_look_tells_the_key_that_it_was_shown_and_none_where_nobody_show
     assert refused.reason is Reason.REFUSED and refused.key == ""
 
 
+async def test_a_look_that_finds_another_servers_certificate_tells_whose_key_it_was(engine: Engine, authority: Authority) -> None:
+    """H17: where names are checked a look that went to the wrong member ends in `tls`; without the key it would count against the right one."""
+    file, certificate = authority.issue("other.pem", "127.0.0.2")
+    digest = hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+    async with serving(OK, tls=server_context(file)) as server:
+        target = target_at(f"https://127.0.0.1:{server.port}", member="m", page="status", timeout_s=PATIENT_S, tls=Tls(ca_file=authority.file))
+        aim = CoreProbe(Settings(), engine).aim(target)
+        looks = [await started(aim), await started(aim)]
+    assert [(look.reason, look.key) for look in looks] == [(Reason.TLS, digest)] * 2, "also where the certificate was read by the look before"
+    assert (await started(aim)).key == ""
+
+
 async def test_a_server_that_asks_for_a_client_certificate_gets_it(engine: Engine, authority: Authority) -> None:
     file, _ = authority.issue("mutual.pem", "127.0.0.1")
     client, _ = authority.issue("client.pem", "lbctl")
