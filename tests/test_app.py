@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -295,3 +297,31 @@ async def test_a_reload_that_fails_while_it_is_made_leaves_everything_as_it_was(
         assert await site.answer() == (A,)
     finally:
         await app.stop()
+
+
+async def test_the_watchdog_is_fed_while_every_critical_loop_beats_and_no_longer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """H55: one that is silent is enough, whatever the others do; once it beats again so does the watchdog's food."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(site.path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(site.path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+        loop, app = asyncio.get_running_loop(), App(read(site.file))
+        running = loop.create_task(app.run())
+
+        async def told(fed: bool) -> None:
+            async with asyncio.timeout(30):
+                while (b"WATCHDOG=1" in await loop.sock_recv(manager, 4096)) is not fed:
+                    pass
+
+        await told(True)
+        silent = app.controller.supervisor.heart("silent", 0.0)
+        await asyncio.sleep(0.2)
+        with contextlib.suppress(BlockingIOError):
+            while manager.recv(4096):
+                pass  # of before
+        assert [b"WATCHDOG=1" in await loop.sock_recv(manager, 4096) for _ in range(3)] == [False] * 3
+        silent.limit_s = 1000.0
+        await told(True)
+        app.end()
+        await running

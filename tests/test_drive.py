@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
@@ -88,18 +89,26 @@ async def endless(process: asyncssh.SSHServerProcess[str]) -> None:
                 await out.drain()
 
 
-async def test_a_core_that_prints_without_end_is_cut_off_and_not_remembered(tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def core_of(path: Path, answer: Callable[[asyncssh.SSHServerProcess[str]], Awaitable[None]]) -> AsyncIterator[Hand]:
+    """A hand on an SSH server that answers so, whatever it is asked."""
     keys = {name: asyncssh.generate_private_key("ssh-ed25519") for name in ("host", "user")}
-    (tmp_path / "key").write_bytes(keys["user"].export_private_key("openssh"))
-    (tmp_path / "authorized").write_bytes(keys["user"].export_public_key("openssh"))
-    server = await asyncssh.listen("127.0.0.1", 0, server_host_keys=[keys["host"]], authorized_client_keys=str(tmp_path / "authorized"),
-                                   process_factory=endless)
-    (tmp_path / "known").write_text(f"[127.0.0.1]:{server.get_port()} {keys['host'].export_public_key('openssh').decode()}")
-    hand = Hand(Grip("127.0.0.1", server.get_port(), "admin", tmp_path / "key", tmp_path / "known"), SystemClock())
-    with pytest.raises(HandError, match="prints more than 1024 KiB"):
-        await hand.say("show failover status json", timeout_s=20.0)
-    server.close()
-    await server.wait_closed()
+    (path / "key").write_bytes(keys["user"].export_private_key("openssh"))
+    (path / "authorized").write_bytes(keys["user"].export_public_key("openssh"))
+    server = await asyncssh.listen("127.0.0.1", 0, server_host_keys=[keys["host"]], authorized_client_keys=str(path / "authorized"),
+                                   process_factory=answer)
+    (path / "known").write_text(f"[127.0.0.1]:{server.get_port()} {keys['host'].export_public_key('openssh').decode()}")
+    try:
+        yield Hand(Grip("127.0.0.1", server.get_port(), "admin", path / "key", path / "known"), SystemClock())
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_a_core_that_prints_without_end_is_cut_off_and_not_remembered(tmp_path: Path) -> None:
+    async with core_of(tmp_path, endless) as hand:
+        with pytest.raises(HandError, match="prints more than 1024 KiB"):
+            await hand.say("show failover status json", timeout_s=20.0)
 
 
 class Quick(SystemClock):
@@ -170,6 +179,31 @@ async def test_an_answer_that_was_held_up_makes_no_sync_younger_than_it_was() ->
     status = await hand.status()
     assert status.last_sync is not None and abs(status.last_sync["started"] - before) < 5.0
     assert abs(status.skew_s + 25.0) < 5.0
+
+
+async def test_a_sync_of_before_the_step_is_not_the_one_that_it_waits_for() -> None:
+    """SEMANTICS 3: what was written since then would be lost."""
+    earlier = SystemClock().now() - 60.0
+    hand = Told(status_with(last_sync={"started": earlier, "completed": earlier + 5, "result": "Success"}))
+    outcome = await hand.do("last-sync", "failover sync {peer}", peer="127.0.0.1")
+    assert not outcome.ok and "has begun no sync" in outcome.detail
+
+
+async def test_keys_of_the_machines_own_agent_are_not_shown_to_a_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configured key or none: an agent that is forwarded to us may hold the keys of everything."""
+    asked = []
+
+    async def agent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+        writer.close()
+
+    server = await asyncio.start_unix_server(agent, tmp_path / "agent")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    with pytest.raises(HandError, match="prints more than"):
+        async with core_of(tmp_path, endless) as hand:
+            await hand.say("show failover status json", timeout_s=20.0)
+    assert asked == []
+    server.close()
 
 
 async def test_the_same_answer_with_times_that_can_be_is_the_sync() -> None:
