@@ -21,9 +21,8 @@ import hashlib
 import math
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -34,6 +33,7 @@ from lbctl.clock import Clock
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.model.decision import Desired
 from lbctl.net.forward import facing
+from lbctl.net.said import Said
 from lbctl.net.talk import Peer
 from lbctl.net.trust import Files, Trust
 
@@ -89,7 +89,7 @@ class VipAgents:
 
     async def read(self) -> Actual:
         found = await self._book.look(rules=bool(self._settings.forward))
-        held = {name: answer for name, answer in found.items() if isinstance(answer, dict) and answer.get("held")}
+        held = {name: answer for name, answer in found.items() if isinstance(answer, Said) and answer.held}
         if len(held) == 1 and not self._book.decision:
             self._take_up(*next(iter(held.items())))
         if held:
@@ -98,7 +98,7 @@ class VipAgents:
         if silent:
             name, error = silent[0]
             return Actual((Place(name, None, None, error.reason, str(error)),))
-        epochs = [answer["epoch"] for answer in found.values() if isinstance(answer, dict) and answer.get("epoch") is not None]
+        epochs = [answer.epoch for answer in found.values() if isinstance(answer, Said) and answer.epoch is not None]
         return Actual((Place(self._address, frozenset(), max(epochs, default=None)),))
 
     def hosts(self) -> tuple[Host, ...]:
@@ -131,14 +131,13 @@ class VipAgents:
             **({"forward": {"target": target, "ports": list(self._settings.forward)}} if target else {}),
         }
 
-    def _take_up(self, name: str, answer: Mapping[str, Any]) -> None:
+    def _take_up(self, name: str, answer: Said) -> None:
         """What an earlier life of this controller lent is lent on, or it would end with its lease before the first decision."""
-        members, passed = answer.get("members") or [""], answer.get("passed") or {}
-        target = str(passed.get("target", "")) if self._settings.forward else ""
-        if answer.get("epoch") is None or (not target if self._settings.forward else members != [name]):
+        target = answer.passed.target if self._settings.forward and answer.passed is not None else ""
+        if answer.epoch is None or (not target if self._settings.forward else answer.members != [name]):
             return
-        self._decide(int(answer["epoch"]), str(members[0]), list(answer.get("addresses", ())), target)
-        self._holder, self._turn = name, int(answer.get("turn", 0))
+        self._decide(answer.epoch, next(iter(answer.members), ""), answer.addresses, target)
+        self._holder, self._turn = name, answer.turn
         self._lend_on()
 
     # --- where it is
@@ -146,7 +145,7 @@ class VipAgents:
     async def _seat(self) -> None:
         """Has it at the host that holds it, or at the first in order that can have it. Raises what the best of them said."""
         if not self._holder:
-            held = [name for name, answer in (await self._book.look()).items() if isinstance(answer, dict) and answer.get("held")]
+            held = [name for name, answer in (await self._book.look()).items() if isinstance(answer, Said) and answer.held]
             self._holder = held[0] if len(held) == 1 else ""
         said = self._book.overdue(self._holder)
         if self._holder and said is None:
@@ -172,8 +171,8 @@ class VipAgents:
 
     async def _stay(self, name: str) -> None:
         """The same host, perhaps with another decision. The others are told of it, and not waited for: they are without the address."""
-        if (known := self._book.answers.get(name)) and isinstance(known, dict) and "carrier" in str(known.get("trouble")):
-            raise ActuatorError("no-carrier", f"{name}: {known['trouble']}")
+        if isinstance(known := self._book.answers.get(name), Said) and "carrier" in known.trouble:
+            raise ActuatorError("no-carrier", f"{name}: {known.trouble}")
         await self._book.lend(name, fresh_s=self._settings.lease_s / 4)
 
     async def _elsewhere(self, name: str, why: ActuatorError | None) -> None:
@@ -194,7 +193,7 @@ class VipAgents:
     def _count_turns(self) -> None:
         """Never below what any host has heard of this decision, in this life or in an earlier one."""
         epoch = self._book.decision.get("epoch")
-        known = [int(one.get("turn", 0)) for one in self._book.answers.values() if isinstance(one, dict) and one.get("epoch") == epoch]
+        known = [one.turn for one in self._book.answers.values() if isinstance(one, Said) and one.epoch == epoch]
         self._turn = max([self._turn, *known])
         self._book.decision["turn"] = self._turn
 
@@ -260,8 +259,8 @@ class VipAgents:
         if isinstance(answer, ActuatorError):  # a word that is lost now and then is no trouble: a lease without one is
             over = silent_s > self._settings.lease_s
             return Host(name, not over, name == self._holder and not over, str(answer) if over else "", self._book.tallies.get(name, {}))
-        trouble = str(answer.get("trouble", "")) or (str(answer.get("text", "")) if answer.get("error") else "")
-        return Host(name, not trouble, bool(answer.get("held")), trouble, self._book.tallies.get(name, {}))
+        trouble = answer.trouble or (answer.text if answer.error else "")
+        return Host(name, not trouble, answer.held, trouble, self._book.tallies.get(name, {}))
 
     def _count_on(self) -> None:
         """Tells once when a host could not hold the address any more, and once when it could again."""
@@ -292,12 +291,11 @@ def _owner(memory: Path | None) -> str:
     return hashlib.sha256("\n".join((machine, socket.gethostname(), str(memory.absolute()))).encode()).hexdigest()[:16]
 
 
-def _place(name: str, answer: Mapping[str, Any], *, forward: bool) -> Place:
-    addresses = frozenset(str(one) for one in answer.get("addresses", ()))
+def _place(name: str, answer: Said, *, forward: bool) -> Place:
+    addresses = frozenset(answer.addresses)
     if not forward:
-        return Place(name, addresses, answer.get("epoch"))
-    passed = answer.get("passed")
-    if not passed:  # it holds the address, and leads nowhere
-        return Place(name, frozenset(), answer.get("epoch"))
-    target = str(passed["target"])
-    return Place(name, addresses if target in addresses else frozenset({target}), passed.get("epoch"))
+        return Place(name, addresses, answer.epoch)
+    if answer.passed is None:  # it holds the address, and leads nowhere
+        return Place(name, frozenset(), answer.epoch)
+    target = answer.passed.target
+    return Place(name, addresses if target in addresses else frozenset({target}), answer.passed.epoch)

@@ -19,6 +19,7 @@ import structlog
 from lbctl.clock import Clock
 from lbctl.errors import ActuatorError, Superseded
 from lbctl.net import EVENTS
+from lbctl.net.said import Said, believed
 from lbctl.net.talk import Peer
 
 WAIT_MAX_S = 8.0
@@ -36,7 +37,7 @@ class Lender:
     def __init__(self, address: str, agents: Mapping[str, Peer], lease_s: float, clock: Clock, told: Callable[[str, str], None]) -> None:
         self.agents = dict(agents)
         self.decision: dict[str, Any] = {}
-        self.answers: dict[str, dict[str, Any] | ActuatorError] = {}
+        self.answers: dict[str, Said | ActuatorError] = {}
         self.lent = dict.fromkeys(self.agents, clock.now() + lease_s)
         self._address, self._lease_s, self._clock, self._told = address, lease_s, clock, told
         self._heard_at = dict.fromkeys(self.agents, 0.0)
@@ -70,18 +71,18 @@ class Lender:
         """Lends it to this host for one lease from now on, or on. `vacated`: every other host has proved that it is without it, `gone` are their
         MACs. A stamp that is no older than `fresh_s` saves a question. Raises as `ask` does."""
         known = self.answers.get(name)
-        if not isinstance(known, dict) or self._clock.now() - self._heard_at[name] > fresh_s:
+        if not isinstance(known, Said) or self._clock.now() - self._heard_at[name] > fresh_s:
             known = await self.ask(name, {"op": "look"})
         # Written down before it is sent: an answer that is lost on its way does not make it less lent.
         self.lent[name] = max(self.lent[name], self._clock.now() + self._lease_s)
-        await self.ask(name, {"op": "hold", "stamp": known["stamp"], "vacated": vacated, "gone": list(gone)})
+        await self.ask(name, {"op": "hold", "stamp": known.stamp, "vacated": vacated, "gone": list(gone)})
 
     async def claim(self) -> None:
         """Every agent that answers obeys this controller. One after the other, in an order that is the same for every controller: of two that
         begin at once, the first agent decides, and the other goes no further. Raises ActuatorError `owned`, naming who is obeyed instead."""
         for name in sorted(self.agents, key=lambda name: self.agents[name].name):
             known, age_s = self.answers.get(name), self._clock.now() - self._heard_at[name]
-            if isinstance(known, dict) and known.get("obeys") == self.decision["owner"] and age_s < self._lease_s / 2:
+            if isinstance(known, Said) and known.obeys == self.decision["owner"] and age_s < self._lease_s / 2:
                 continue
             if self.overdue(name):
                 continue  # it would be silent once more, while nobody has the address
@@ -101,7 +102,7 @@ class Lender:
         macs = [task.result() for task in leaving]
         if not all(macs):
             # A host that is silent may have been promised by this one that it stays away; it gives no such promise any more.
-            await self._wait(self._heard_at[name] + float(preparing.result().get("promised_s", 0.0)))
+            await self._wait(self._heard_at[name] + preparing.result().promised_s)
         return all(macs), [mac for mac in macs if mac]
 
     async def _without(self, name: str) -> str:
@@ -118,11 +119,11 @@ class Lender:
                 raise
             await self._wait(self.lent[name])
             return ""
-        if answer.get("held"):  # its kernel refuses
+        if answer.held:  # its kernel refuses
             await self._wait(self.lent[name])
             return ""
         self.lent[name] = 0.0
-        return str(answer.get("mac", ""))
+        return answer.mac
 
     async def _wait(self, until: float) -> None:
         left_s = until - self._clock.now()
@@ -135,57 +136,61 @@ class Lender:
 
     # --- questions
 
-    async def look(self, *, rules: bool = False) -> dict[str, dict[str, Any] | ActuatorError]:
+    async def look(self, *, rules: bool = False) -> dict[str, Said | ActuatorError]:
         """What every host says; those that say nothing with why."""
         question = {"op": "look", "address": self._address, **({"rules": True} if rules else {})}
         return await self.tell(self.agents, question)
 
-    async def tell(self, names: Sequence[str] | Mapping[str, Any], question: Mapping[str, Any]) -> dict[str, dict[str, Any] | ActuatorError]:
+    async def tell(self, names: Sequence[str] | Mapping[str, Any], question: Mapping[str, Any]) -> dict[str, Said | ActuatorError]:
         """The same question to several; a refusal is an answer here."""
         return dict(zip(names, await asyncio.gather(*(self._try(name, question) for name in names)), strict=True))
 
-    async def ask(self, name: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    async def ask(self, name: str, question: Mapping[str, Any]) -> Said:
         """Asks the agent of a host. Its refusals become errors: `Superseded` for a newer decision, else its own reason; or one of `SILENT`."""
         try:
-            answer = await self.agents[name].ask({"address": self._address, **self.decision, **question}, self._patience_s(name))
+            answer = await self._answer(name, {"address": self._address, **self.decision, **question})
         except ActuatorError as error:
             self.answers[name] = error
             raise
         self.answers[name], self._heard_at[name] = answer, self._clock.now()
         self._hear(name, answer)
-        same = (answer.get("epoch"), answer.get("members")) == (self.decision.get("epoch"), self.decision.get("members"))
-        if answer.get("error") == "superseded" and not same:  # the same decision in another turn is our own, of an earlier life
-            raise Superseded(f"{name}: {answer.get('text')}", found_epoch=answer.get("found"))
-        if answer.get("error"):
-            raise ActuatorError(str(answer["error"])[:40], f"{name}: {str(answer.get('text'))[:300]}")
+        same = (answer.epoch, answer.members) == (self.decision.get("epoch"), self.decision.get("members"))
+        if answer.error == "superseded" and not same:  # the same decision in another turn is our own, of an earlier life
+            raise Superseded(f"{name}: {answer.text}", found_epoch=answer.found)
+        if answer.error:
+            raise ActuatorError(answer.error[:40], f"{name}: {answer.text[:300]}")
         return answer
 
-    async def _try(self, name: str, question: Mapping[str, Any]) -> dict[str, Any] | ActuatorError:
+    async def _answer(self, name: str, question: Mapping[str, Any]) -> Said:
+        try:
+            return believed(await self.agents[name].ask(question, self._patience_s(name)))
+        except ValueError as error:
+            raise ActuatorError("malformed", f"{name}: its answer makes no sense: {error}") from None
+
+    async def _try(self, name: str, question: Mapping[str, Any]) -> Said | ActuatorError:
         try:
             return await self.ask(name, question)
         except ActuatorError as error:
             return error
 
-    def _hear(self, name: str, answer: Mapping[str, Any]) -> None:
+    def _hear(self, name: str, answer: Said) -> None:
         """What has happened there since it was last told; nothing of the time before this life."""
-        happened, boot, tally = answer.get("happened"), str(answer.get("boot")), answer.get("tally")
-        if isinstance(tally, dict):
-            self.tallies[name] = {event: int(tally.get(event, 0)) for event in EVENTS}
-        if not isinstance(happened, list):
-            return
-        told, number = self._told_to.get(name, (boot, math.inf))
-        number = number if told == boot else 0
-        for serial, kind, text in happened:
+        if not answer.boot:
+            return  # it refuses us, and says nothing of itself
+        self.tallies[name] = {event: answer.tally.get(event, 0) for event in EVENTS}
+        told, number = self._told_to.get(name, (answer.boot, math.inf))
+        number = number if told == answer.boot else 0
+        for serial, kind, text in answer.happened:
             if serial > number and kind in EVENTS:
                 self._told(kind, f"{name}: {text}"[:300])
-        self._told_to[name] = boot, max((serial for serial, _, _ in happened), default=0)
+        self._told_to[name] = answer.boot, max((serial for serial, _, _ in answer.happened), default=0)
 
     def _patience_s(self, name: str) -> float | None:
         """No longer than what the host is lent: the moment after, somebody else may have it, and waits."""
         left_s = self.lent[name] - self._clock.now()
         return left_s if left_s > 0 else None
 
-    def _later(self, job: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    def _later(self, job: Coroutine[Any, Any, Said]) -> None:
         async def quietly() -> None:
             try:
                 await job

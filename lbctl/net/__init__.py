@@ -2,7 +2,8 @@
 
 `packets` bytes on the wire, pure · `wire` the raw socket · `netlink` the kernel's table of addresses · `holder` the life of one address ·
 `forward` what this host passes on to somebody else, by `nft` · `fence` which decision was carried out last, over a restart ·
-`talk` what controllers and agents say to each other, over TLS · `trust` who may, by which certificate.
+`talk` what controllers and agents say to each other, over TLS · `trust` who may, by which certificate ·
+`said` what may be believed of an answer.
 """
 
 EVENTS = ("announced", "address-removed", "address-duplicated")
