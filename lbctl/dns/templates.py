@@ -41,10 +41,12 @@ class Template:
 
     def __init__(self, head: bytes, end: int, tails: Iterable[bytes], label: Label) -> None:
         orders = [bytearray(tail) for tail in tails]
+        turns = cycle(orders)
+        next(turns)  # what the zone itself has just answered
         self.head = bytearray(head)
         self.end = end
-        self.tail = orders[0]
-        self.tails = cycle(orders) if len(orders) > 1 else None
+        self.tail = next(turns)
+        self.tails = turns if len(orders) > 1 else None
         self.size = end + len(self.tail)
         self.hits = 0
         self.label = label

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -103,6 +106,31 @@ def test_a_reply_that_cannot_be_sent_is_counted_and_the_others_arrive(way: Way) 
         drain()
         assert received(client) == [(8, 0)]
         assert here.unsent == 1
+
+
+@WAYS
+def test_several_addresses_take_turns_in_front(way: Way) -> None:
+    """G-SC3: what comes first takes strict turns."""
+    with bound("127.0.0.1") as server, bound("127.0.0.1") as client:
+        drain = way(server, desk(responder("192.0.2.1", "192.0.2.2", "192.0.2.3")))
+        for number in range(9):
+            client.sendto(question(number), server.getsockname())
+        drain()
+        assert [wire.parse_reply(client.recv(4096)).answer[0].rdata[3] for _ in range(9)] == [1, 2, 3] * 3
+
+
+@pytest.mark.netns
+@WAYS
+def test_each_client_prefix_has_its_own_rate_every_second(way: Way) -> None:
+    """Contract section 3: /24 and /56; what gets silence counts for nothing. In a namespace, where a client may have an address not of loopback."""
+    command = ["unshare", "--net", sys.executable, "-m", "tests.dns.prefixes", way.__name__]
+    seen = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+    limited = ["whole"] * 4 + ["truncated", "silent"] * 3
+    assert seen == {
+        "192.0.2.77": limited, "192.0.2.78": ["truncated", "silent"] * 5, "192.0.3.77": limited, "2001:db8::77": limited,
+        "2001:db8:0:ff::77": ["truncated", "silent"] * 5, "2001:db8:0:100::77": limited, "127.0.0.1": ["whole"] * 10, "::1": ["whole"] * 10,
+        "192.0.2.77 a second later": limited,
+    }  # fmt: skip
 
 
 def test_on_a_wildcard_the_reply_comes_from_the_address_that_was_asked() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lbctl.dns import wire
 from lbctl.dns.answers import Responder
 from lbctl.dns.settings import ZoneSettings
-from lbctl.dns.zone import UNKNOWN, Zone, address_node
+from lbctl.dns.zone import UNKNOWN, RRset, Zone, address_node
 from tests.dns.served import NAME, ZONE
 from tests.dns.test_answers import HOST, NOW, mutants
 
@@ -32,9 +32,11 @@ SIZES = st.sampled_from([0, 512, 0x0341, 0x0361, 0x0578, 1232, 4096])  # between
 
 
 def zones() -> dict[bytes, Zone]:
-    made = [Zone(one, 100) for one in (ZONE, OUTER, INNER)]
+    """Of sets of one record each: several take turns in front, which would be a difference."""
+    made = [Zone(one, 100) for one in (replace(ZONE, ns={"ns1.gtm.example.com": ("192.0.2.1", "2001:db8::1")}), OUTER, INNER)]
     made[0].put({wire.encode_name(NAME): address_node(("192.0.2.10",), 30), wire.encode_name("lost.gtm.example.com"): UNKNOWN}, NOW)
-    made[0].put({wire.encode_name("a.b.gtm.example.com"): address_node([f"2001:db8::{n:x}" for n in range(1, 30)], 30)}, NOW)
+    long = RRset(wire.TXT, 30, ((b"\xff" + b"t" * 255) * 3 + b"\x15" + b"t" * 21,))
+    made[0].put({wire.encode_name("a.b.gtm.example.com"): {**address_node(("2001:db8::1",), 30), wire.TXT: long}}, NOW)
     made[2].put({wire.encode_name("x.inner.example.net"): address_node(("192.0.2.11",), 30)}, NOW)
     return {zone.origin: zone for zone in made}
 
@@ -125,7 +127,7 @@ def test_a_client_that_takes_more_is_not_told_to_come_by_tcp_because_another_was
     for sizes in ((0x341, 0x361), (0x361, 0x341)):
         made = fresh(known)
         for size in sizes:
-            data = wire.encode_query(1, wire.encode_name("a.b.gtm.example.com"), wire.AAAA, size=size)
+            data = wire.encode_query(1, wire.encode_name("a.b.gtm.example.com"), wire.TXT, size=size)
             reply, _ = fast(made, data)
             assert reply == fresh(known).respond(data, HOST)
             assert wire.parse_reply(reply or b"").truncated == (size == 0x341)
@@ -165,6 +167,17 @@ def test_a_name_that_appears_is_answered_at_once_and_one_that_goes_is_denied() -
         assert wire.parse_reply(reply).rcode == code
         soa = wire.parse_reply(reply).authority
         assert not soa or wire.soa_serial(soa[0].rdata) == zone.serial
+
+
+def test_a_name_in_a_zone_inside_another_is_denied_by_the_inner_one() -> None:
+    """And other zones, which are set while answering goes on, forget what the ones before said."""
+    known = zones()
+    made = fresh(known)
+    for name in ("nope.example.net", "other.example.net", "nope.inner.example.net", "nope.example.net"):
+        data = wire.encode_query(1, wire.encode_name(name), wire.A)
+        assert fast(made, data)[0] == fresh(known).respond(data, HOST)
+    made.zones = {}
+    assert len(made.templates) == 0
 
 
 def test_a_zone_that_hides_has_no_templates() -> None:
