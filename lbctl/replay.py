@@ -271,7 +271,15 @@ def compare(old: Replayed, new: Replayed, soon_s: float = 60.0) -> str:
     if new.asked != old.asked:
         many = abs(new.asked - old.asked)
         parts.append(f"{many} {'more' if new.asked > old.asked else 'fewer'} approval{'s' * (many != 1)} asked for")
-    return "; ".join(parts) or "nothing would have been different"
+    return "; ".join(parts) or _shifted(before, now) or "nothing would have been different"
+
+
+def _shifted(before: list[Moved], now: list[Moved], told_s: float = 1.0) -> str:
+    """Seconds of service are what a more patient setting costs, also where it moves as often: that is a difference."""
+    shifts = [new.at - old.at for old, new in zip(before, now, strict=False) if (old.source, old.target) == (new.source, new.target)]
+    most = max(shifts, key=abs, default=0.0)
+    many = "the same failover" if len(now) == 1 else f"the same {len(now)} failovers"
+    return f"{many}, {'up to ' if len(now) > 1 else ''}{abs(most):.1f} s {'later' if most > 0 else 'earlier'}" if abs(most) >= told_s else ""
 
 
 def _by_itself(moves: Iterable[Moved]) -> list[Moved]:

@@ -137,6 +137,16 @@ def test_the_answer_counts_in_words_and_only_what_was_decided_by_itself() -> Non
     assert compare(more, Replayed((people,), 2, 1, 0)) == "3 fewer failovers; 2 more that were held back; 1 more approval asked for"
 
 
+def test_the_same_moves_at_another_time_are_no_nothing() -> None:
+    """What patience costs is seconds of service: they are the answer to `--set min_outage=…`."""
+    once = Moved(100.0, "a", "b", "auto")
+    assert compare(Replayed((once,), 0, 0, 0), Replayed((replace(once, at=103.6),), 0, 0, 0)) == "the same failover, 3.6 s later"
+    two = (once, replace(once, at=900.0))
+    faster = (replace(once, at=98.0), replace(once, at=890.0))
+    assert compare(Replayed(two, 0, 0, 0), Replayed(faster, 0, 0, 0)) == "the same 2 failovers, up to 10.0 s earlier"
+    assert compare(Replayed((once,), 0, 0, 0), Replayed((replace(once, at=100.4),), 0, 0, 0)) == "nothing would have been different"
+
+
 def test_what_was_known_of_the_copy_is_known_again() -> None:
     """H1: with the limit as it was the old copy stops the move again; with a longer one it would have been taken."""
     def limited(minutes: float) -> ServiceSettings:

@@ -184,7 +184,10 @@ class Client:
             problem = {}
         if not isinstance(problem, dict) or "code" not in problem:
             raise Failure(1, f"{self.address} answered {response.status} {response.reason}; is it lbctl?")
-        raise Failure(int(problem["code"]), str(problem.get("detail", "")), problem)
+        detail = str(problem.get("detail", ""))
+        if response.status == 401:  # the server speaks of a header, who types has variables
+            detail += "; $LBCTL_TOKEN, or the file that $LBCTL_TOKEN_FILE names, is where lbctl takes it from (`lbctl token create` makes one)"
+        raise Failure(int(problem["code"]), detail, problem)
 
     def _silent(self, error: OSError) -> Failure:
         if isinstance(error, PermissionError):

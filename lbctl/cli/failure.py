@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -25,7 +26,7 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """In words: what refused, what was seen, what opens it."""
-        from lbctl.cli.show import clean, emit_problem
+        from lbctl.cli.show import clean, emit_problem, folded
 
         options = self._options
         if options is not None and options.output != "table" and self.problem:
@@ -34,9 +35,19 @@ class Failure(click.ClickException):
         word = _WORDS.get(self.exit_code, "error")
         rule = self.problem.get("rule")
         head = f"lbctl: {word} by {rule}: " if rule and f"refused by {rule}" not in self.message else "lbctl: " if rule else f"lbctl: {word}: "
-        click.echo(head + clean(self.message), err=True)
-        for line in _evidence(self.problem.get("evidence"), rule, self.message):
-            click.echo(f"  {clean(line)}", err=True)
+        lines = [head + clean(self.message), *(f"  {clean(line)}" for line in _evidence(self.problem.get("evidence"), rule, self.message))]
+        for line in _apart(lines) if sys.stderr.isatty() else lines:  # a log wants a refusal in one line, somebody who reads it does not
+            for part in folded(line, 6, sys.stderr):
+                click.echo(part, err=True)
+
+
+def _apart(lines: list[str]) -> Iterator[str]:
+    """What opens it stands below what refuses it: that is what is looked for."""
+    for line in lines:
+        said, _, opens = line.partition("; opened by ")
+        yield said
+        if opens:
+            yield f"  opens with: {opens}"
 
 
 def _evidence(evidence: Any, told: Any, message: str) -> Iterator[str]:

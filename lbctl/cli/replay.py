@@ -128,8 +128,12 @@ def told(found: dict[str, Any], changes: tuple[str, ...], other: str | None) -> 
     """A plain answer, then the moves."""
     what = ", ".join(changes) or other
     yield f"{paint(found['service'], STRONG)}: with `{what}`: {found['answer']}."
-    yield (f"  {found['lines']} journal lines, {found['looks']} looks; recorded {found['recorded_moves']} moves, replayed as configured "
+    yield (f"  {found['lines']} journal lines, {found['looks']} looks; recorded {_moves(found['recorded_moves'])}, replayed as configured "
            f"{found['as_configured_moves']}, with the change {len(found['moves'])}" + (f" and {found['would']} held back" if found["would"] else ""))
     for move in found["moves"]:
         again = "" if move["recovered_s"] is None else f"; {move['from']} was well again {move['recovered_s']:.0f} s later"
         yield f"  {move['at']}  {move['from']} -> {move['to']} ({move['trigger']}){again}"
+
+
+def _moves(number: int) -> str:
+    return "one move" if number == 1 else f"{number} moves"

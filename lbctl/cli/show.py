@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -82,11 +82,12 @@ def cut(line: str, room: int) -> str:
     return "".join(kept) + "…"
 
 
-def folded(line: str, indent: int) -> list[str]:
+def folded(line: str, indent: int, stream: TextIO | None = None) -> list[str]:
     """Broken at words to the terminal's width, with the rest indented; whole where nobody looks (a pipe, a file)."""
-    if not sys.stdout.isatty():
+    stream = stream or sys.stdout
+    if not stream.isatty():
         return [line]
-    room = os.get_terminal_size(sys.stdout.fileno()).columns
+    room = os.get_terminal_size(stream.fileno()).columns
     if width(line) <= room or room < indent + 30:
         return [line]
     lines, now = [], ""

@@ -53,6 +53,7 @@ def test_over_tcp_without_a_token_reading_is_allowed_and_writing_is_not(terminal
     assert terminal.type("--api", terminal.url, "status").exit_code == 0
     result = terminal.type("--api", terminal.url, "hold", "core", "--reason", "x")
     assert result.exit_code == 8 and "not allowed" in result.stderr and terminal.controller.commands == []
+    assert "$LBCTL_TOKEN" in result.stderr, "who types has no header to set"
 
 
 def test_a_viewer_is_not_an_operator(terminal: Terminal) -> None:

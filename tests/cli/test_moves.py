@@ -11,6 +11,7 @@ from lbctl.model.commands import Code, Reply
 from lbctl.model.decision import Step
 from tests.api.fake import AT, service
 from tests.cli.conftest import Terminal
+from tests.cli.inpty import inpty, plain
 
 TYPED: list[tuple[str, type[commands.Command], dict[str, Any]]] = [
     ("failover core --to core-b --reason fire", commands.Failover, {"to": "core-b", "force": False, "reason": "fire"}),
@@ -208,3 +209,15 @@ def test_plan_prints_every_mistake_with_its_place(terminal: Terminal) -> None:
     assert result.exit_code == 7 and f"{file}:3:5" in result.stderr and "did you mean 'members'" in result.stderr
     file.write_text("services: {}")
     assert terminal.type("plan", str(file)).stdout == "nothing would change\n"
+
+
+def test_on_a_terminal_a_refusal_is_folded_at_words_and_what_opens_it_stands_alone(terminal: Terminal) -> None:
+    """Read at night, at 80 columns: the rule, what was seen, and below it what to do."""
+    text = ("resume refused by primary-serving: core-a status: refused (connection refused), core-a hastatus: refused (connection refused); opened by "
+            "core-a says status OK and Mode: Primary (`failover mode primary` on core-a once it is synced)")
+    terminal.controller.replies = [Reply(Code.REFUSED, text, "primary-serving", {})]
+    with inpty("--api", f"unix:{terminal.socket}", "resume", "core", columns=80) as it:
+        assert it.rest() == 3
+        lines = plain(it.seen).splitlines()
+    assert max(map(len, lines)) <= 80 and [line for line in lines if line.startswith("  opens with: core-a says status OK and Mode: Primary")]
+    assert " ".join(" ".join(lines).split()) == "lbctl: " + text.replace("; opened by ", " opens with: ")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -164,3 +165,19 @@ def test_replay_takes_the_new_configuration_as_the_contract_has_it(terminal: Ter
     alone = terminal.type("-c", str(running), "replay")
     assert alone.exit_code == 2 and "-c NEW.yaml" in alone.stderr
     assert terminal.type("replay", "-c", str(running), "--set", "fall=2").stdout.startswith("core: with `fall=2`:")
+
+
+def test_what_one_cause_hides_is_told_once_and_does_not_bury_what_is_wrong(terminal: Terminal) -> None:
+    """G-BP: a dozen practices that only a drive could tell are one line, behind those that are not kept."""
+    rows = [{"practice": str(number), "text": f"practice {number}", "holds": "unknown", "evidence": "no drive: is configured", "advice": "",
+             "urgent": False} for number in range(12)]
+    wrong = {"practice": "p", "text": "it would take over", "holds": "no", "evidence": "core-a is latched", "advice": "`lbctl explain SERVICE`",
+             "urgent": True}
+
+    async def readiness(name: str) -> dict[str, Any]:
+        return {"service": name, "ready": False, "kept": 0, "of": 13, "practices": [*rows, wrong]}
+
+    terminal.administration.readiness = readiness  # type: ignore[method-assign]
+    told = terminal.type("readiness", "core").stdout.splitlines()
+    assert told[1].split() == ["NO", "it", "would", "take", "over:", "core-a", "is", "latched"] and told[2].strip() == "do: `lbctl explain core`"
+    assert len(told) == 4 and told[3].startswith("  ?   12 are not known (no drive: is configured): practice 0; practice 1; ")
