@@ -128,7 +128,7 @@ async def test_only_those_of_the_same_authority_may_speak(on: Stage) -> None:
     (on.directory / "other").mkdir()
     stranger = Authority(on.directory / "other")
     files = stranger.files("controller")
-    vip = on.controller(files=type(files)(files.cert, files.key, on.files.ca))
+    vip = on.controller(lease_s=20.0, files=type(files)(files.cert, files.key, on.files.ca))
     with pytest.raises(ActuatorError) as raised:
         await vip.apply(desired(1, "a"))
     assert raised.value.reason in ("tls", "refused")
@@ -140,7 +140,7 @@ async def test_only_those_of_the_same_authority_may_speak(on: Stage) -> None:
 
 async def test_an_address_that_the_host_may_not_hold_and_nonsense_are_refused(on: Stage) -> None:
     await on.start()
-    vip = on.controller()
+    vip = on.controller(lease_s=20.0)
     peer = vip._book.agents["a"]
     for question in ({"address": "192.0.2.1", "op": "look"}, {"address": V4}, {"address": V4, "op": "x"}, {"address": V4, "op": "hold"},
                      {"address": V4, "op": "hold", "epoch": 1, "members": ["a"], "addresses": [], "stamp": 1e12, "lease_s": 3}):

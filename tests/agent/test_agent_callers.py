@@ -44,7 +44,7 @@ async def test_a_certificate_of_the_authority_alone_may_nothing_and_is_told_why(
         assert "takes commands from controller only (--controller); the caller is web-server (sha256:" in answer["text"]
         assert "held" not in answer, "it is told something of the address"
     stranger.close()
-    vip = on.controller(files=on.authority.files("web-server"))
+    vip = on.controller(lease_s=20.0, files=on.authority.files("web-server"))
     with pytest.raises(ActuatorError, match="takes commands from controller only"):
         await vip.apply(desired(1, "a"))
     assert on.holders == ""
