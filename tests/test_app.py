@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import dns.asyncquery
@@ -299,13 +299,32 @@ async def test_a_reload_that_fails_while_it_is_made_leaves_everything_as_it_was(
         await app.stop()
 
 
+@contextlib.contextmanager
+def service_manager(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Hears what an App tells it, and wants its watchdog fed every 100 ms."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+        yield manager
+
+
+async def test_the_service_manager_hears_ready_after_the_first_round_of_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with service_manager(site.path / "notify", monkeypatch) as manager:
+        loop, app = asyncio.get_running_loop(), App(read(site.file))
+        running = loop.create_task(app.run())
+        async with asyncio.timeout(30):
+            while b"READY=1" not in await loop.sock_recv(manager, 4096):
+                pass
+        assert site.a.looks >= 2 and site.b.looks >= 2
+        app.end()
+        await running
+
+
 async def test_the_watchdog_is_fed_while_every_critical_loop_beats_and_no_longer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """H55: one that is silent is enough, whatever the others do; once it beats again so does the watchdog's food."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(site.path / "notify"))
-        manager.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(site.path / "notify"))
-        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    with service_manager(site.path / "notify", monkeypatch) as manager:
         loop, app = asyncio.get_running_loop(), App(read(site.file))
         running = loop.create_task(app.run())
 
