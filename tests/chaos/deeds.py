@@ -6,7 +6,9 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
-from tests.chaos.plan import Deed
+from tests.chaos.plan import CORES, Deed
+from tests.chaos.record import Asked
+from tests.chaos.settled import seen_pages
 from tests.chaos.stage import Stage
 
 WAIT_S = "15"
@@ -76,15 +78,47 @@ async def _operator(stage: Stage, deed: Deed) -> None:
         words = tuple(asked[0]["id"] if word == "?" else word for word in words)
     if "--drive" in words:
         words = (*words, "--wait", WAIT_S)
-    told = await stage.command(*words)
-    stage.record.asked.append(told)
-    stage.record.tell(f"   `{' '.join(words)}` ended with {told.code}: {_short(told.text)}")
+    await _type(stage, *words)
 
 
 async def _administer(stage: Stage, deed: Deed) -> None:
-    with stage.record.span("administered", deed.on[0]):
-        told = await stage.administer(deed.on[0], *deed.words)
+    told = await stage.administer(deed.on[0], *deed.words)
+    stage.record.administered.append(told)
     stage.record.tell(f"   {deed.on[0]} `{' '.join(deed.words)}` ended with {told.code}: {_short(told.text)}")
+
+
+async def _recover(stage: Stage, deed: Deed) -> None:
+    """The guide's recovery as an operator does it who looks first: whatever is in the way just now stays for the next one."""
+    seen, pages = await stage.seen(), seen_pages(stage.record)
+    if not seen or seen["active"] not in CORES:
+        return
+    active, primary = seen["active"], seen["primary"]
+    other = next(name for name in CORES if name != active)
+    if pages[active]["hastatus"] == "Standby" and pages[other]["hastatus"] != "Primary":
+        await _by_the_guide(stage, active, "mode", "primary")
+    if pages[active]["hastatus"] == "Primary" and pages[other]["hastatus"] in ("Primary", "Standby"):
+        await _by_the_guide(stage, other, "mode", "secondary")
+        synced = await _by_the_guide(stage, other, "sync")
+        await asyncio.sleep(2.5)
+        if active != primary and stage.plan.driven:
+            await _type(stage, "resume", "core", "--drive", "--reason", "recovery", "--wait", WAIT_S)
+        elif active != primary and synced.code == 0:
+            await _type(stage, "swap-roles", "core", "--attest-synced", "--reason", "recovery")
+    elif active != primary and pages[primary] == {"status": "OK", "hastatus": "Primary"}:
+        await _type(stage, "resume", "core", "--reason", "recovery")
+    await _type(stage, "ack", "core", "--reason", "recovery")
+
+
+async def _by_the_guide(stage: Stage, name: str, *words: str) -> Asked:
+    told = await stage.administer(name, "failover", *words)
+    stage.record.tell(f"   {name} `failover {' '.join(words)}` ended with {told.code}: {_short(told.text)}")
+    return told
+
+
+async def _type(stage: Stage, *words: str) -> None:
+    told = await stage.command(*words)
+    stage.record.asked.append(told)
+    stage.record.tell(f"   `{' '.join(words)}` ended with {told.code}: {_short(told.text)}")
 
 
 def _short(text: str) -> str:
@@ -94,4 +128,5 @@ def _short(text: str) -> str:
 DEEDS: dict[str, Callable[[Stage, Deed], Awaitable[None]]] = {
     "kill": _kill, "terminate": _kill, "freeze": _freeze, "fault": _fault, "cut": _wired, "cut-to": _wired, "cut-from": _wired, "lose": _wired,
     "reject": _wired, "fill": _fill, "operator": _operator, "administer": _administer,
+    "recover": _recover,
 }

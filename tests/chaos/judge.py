@@ -20,6 +20,7 @@ SLACK_S = 0.3
 QUIET_S = 15.0
 """How long lbctl may be silent without a reason: a machine that does other work besides is none of its faults."""
 FRESH_S = 2 * INTERVAL_S + TIMEOUT_S
+MEDDLED_S = 40.0
 FAILING = re.compile(r"failing for ([\d.]+) s")
 OPERATOR_VERBS = {"failover": ("failover", "approve"), "switchover": ("switchover", "resume"), "resume": ("resume",)}
 UNLATCHING = frozenset({"failover", "switchover", "resume", "approve", "ack", "swap-roles", "adopt"})
@@ -107,7 +108,9 @@ def restarts_change_nothing(case: Evidence) -> Iterator[str]:
         after = [answer for answer in record.answers if answer.text in CORES and answer.asked >= span.began + SLACK_S]
         if not before or not after or before[-1].text == after[0].text:
             continue
-        if not any(before[-1].asked - SLACK_S <= line.at <= after[0].at + SLACK_S and line.kind == "moved" for line in case.journal):
+        lives = [line.at for line in case.journal if line.kind == "started" and line.at >= span.began]
+        until = min(lives, default=span.began)
+        if not any(before[-1].asked - SLACK_S <= line.at <= until and line.kind == "moved" for line in case.journal):
             yield f"{_at(record, span.began)} the restart changed the answer from {before[-1].text} to {after[0].text}"
 
 
@@ -145,14 +148,19 @@ def automatic_moves_are_right(case: Evidence) -> Iterator[str]:
         lost.add(source)
 
 
+def _row(move: Line, rule: str) -> str:
+    """What a row of the gate rested on."""
+    return str(dict(move.evidence.get("rules") or {}).get(rule, ""))
+
+
 def _lost_at(case: Evidence, move: Line) -> float:
     """When the member that gets the traffic had lost it."""
     return max((line.at for line in _moves(case) if line.at < move.at and line.evidence.get("source") == move.member), default=0.0)
 
 
 def _off_a_failing_core(case: Evidence, move: Line, source: str) -> Iterator[str]:
-    page = "hastatus" if " hastatus:" in str(move.evidence["rules"]["active-down"]).partition(",")[0] else "status"
-    failing = FAILING.search(str(move.evidence["rules"]["active-down"]))
+    page = "hastatus" if " hastatus:" in _row(move, "active-down").partition(",")[0] else "status"
+    failing = FAILING.search(_row(move, "active-down"))
     since = move.at - SLACK_S - (float(failing[1]) if failing else FRESH_S)
     seen = _looks(case, source, page, since, move.at)
     # What lbctl cannot reach may be well for everybody else: the guide's probe fails, and so it moves.
@@ -241,15 +249,14 @@ def _excuse(case: Evidence, core: str, at: float) -> str:
     had = [line for line in moves if line.at <= at and core in (line.member, line.evidence.get("source"))]
     if had and had[-1].member != core:
         return ""
-    # The Core's own administrator has thrown its data away by a sync onto it, or opened a second place for writes.
-    if case.record.overlapping(at - 1.0, case.record.answers[-1].at, "administered"):
-        return ""
     left = next((line for line in moves if line.at >= at - SLACK_S and line.evidence.get("source") == core), None)
     if left is None:
-        return "no move has left that Core since"
+        # The Core's own administrator has thrown its data away by a sync onto it.
+        synced = any(one.words[0] == core and "sync" in one.words and one.ended >= at for one in case.record.administered)
+        return "" if synced else "no move has left that Core since"
     if left.trigger == "operator":
         return _excused_by_people(case, left)
-    told = AGE.search(str(left.evidence["rules"]["fresh-enough"]))
+    told = AGE.search(_row(left, "fresh-enough"))
     if told is None or told[1] != left.member or told[2] != core:
         return ""
     # The age is told in whole seconds.
@@ -260,6 +267,9 @@ def _excuse(case: Evidence, core: str, at: float) -> str:
 def _excused_by_people(case: Evidence, move: Line) -> str:
     words = [asked.words for asked in case.record.asked if asked.words[0] in OPERATOR_VERBS[move.verb] and asked.began - SLACK_S <= move.at]
     if move.verb == "failover" or any("--attest-synced" in one for one in words):
+        return ""
+    # Roles that a stranger turns in the middle of a return are nobody's promise.
+    if any(one.ended > move.at - MEDDLED_S and one.began < move.at for one in case.record.administered):
         return ""
     return f"nobody accepted a loss: {move}"
 

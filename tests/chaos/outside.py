@@ -24,7 +24,7 @@ from tests.netns import Host
 from tests.outside.site import NAME
 
 ASK_S, LOOK_S, WRITE_S = 0.05, 0.35, 0.25
-ANSWER_S, LOOK_MAX_S, WRITE_MAX_S = 0.5, 0.8, 2.0
+ANSWER_S, LOOK_MAX_S, WRITE_MAX_S = 1.0, 1.0, 3.0
 PAGES = {"status": STATUS_PATH, "hastatus": HASTATUS_PATH}
 SAID = {"MOBILEIRON-STATUS: OK": "OK", "MOBILEIRON-STATUS: OK (Mode: Standby)": "Standby", "MOBILEIRON-STATUS: OK (Mode: Primary)": "Primary"}
 ENROLL = "/mifs/enroll"

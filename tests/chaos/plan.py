@@ -53,7 +53,7 @@ def plan(seed: int, span_s: float) -> Plan:
         service["on_failover"] = {"promote": dice.choice(("wait", "drive"))}
     if dice.random() < 0.3:
         service["lockout"] = "1s"
-    many = dice.choice((2, 3, 4, 6)) if span_s <= BRIEF_S else dice.choice((2, 4, 6, 9, 12))
+    many = dice.choice((2, 3, 4, 6)) if span_s <= BRIEF_S else dice.choice((6, 9, 12, 16))
     kinds = dice.choices([kind for _, kind in KINDS], [weight for weight, _ in KINDS], k=many)
     deeds: list[Deed] = []
     for kind in kinds:
@@ -73,11 +73,11 @@ def _bounded(deed: Deed, span_s: float) -> Deed:
 
 def _length(dice: Random) -> float:
     """Of a fault: mostly long enough to be noticed, sometimes a blip, sometimes for the rest of the play."""
-    return dice.choice((0.4, 1.5, 3.0, 5.0, 8.0, 20.0)) * (0.6 + 0.8 * dice.random())
+    return dice.choice((0.4, 1.5, 4.0, 6.0, 9.0, 20.0)) * (0.6 + 0.8 * dice.random())
 
 
 def _one(dice: Random) -> str:
-    return "core-a" if dice.random() < 0.65 else "core-b"
+    return "core-a" if dice.random() < 0.6 else "core-b"
 
 
 def _killed(dice: Random, at: float, driven: bool) -> Iterator[Deed]:
@@ -163,6 +163,10 @@ def _administered(dice: Random, at: float, driven: bool) -> Iterator[Deed]:
                                                            ("failover", "sync"), ("failover", "client-connection", "disable"))))
 
 
+def _recovered(dice: Random, at: float, driven: bool) -> Iterator[Deed]:
+    yield Deed(at, "recover")
+
+
 def _returned_by_hand(dice: Random, at: float, driven: bool) -> Iterator[Deed]:
     """The guide's recovery, as a person in a hurry types it."""
     yield Deed(at, "kill", ("core-a",), 2.0)
@@ -175,5 +179,5 @@ def _returned_by_hand(dice: Random, at: float, driven: bool) -> Iterator[Deed]:
 Kind = Callable[[Random, float, bool], Iterator[Deed]]
 KINDS: tuple[tuple[int, Kind], ...] = (
     (6, _killed), (5, _stopped), (6, _faulty), (2, _both_faulty), (4, _restarted), (3, _killed_in_a_move), (5, _cut), (2, _blinded), (2, _rejected),
-    (3, _lossy), (3, _full), (9, _commanded), (2, _two_operators), (3, _administered), (1, _returned_by_hand),
+    (3, _lossy), (3, _full), (9, _commanded), (2, _two_operators), (2, _administered), (1, _returned_by_hand), (9, _recovered),
 )

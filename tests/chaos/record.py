@@ -73,6 +73,8 @@ class Record:
     looks: list[Look] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    administered: list[Asked] = field(default_factory=list)
+    """What strangers to all plans typed on a Core; its first word is the Core. A recovery by the guide is not among them."""
     spans: list[Span] = field(default_factory=list)
 
     def tell(self, text: str, at: float | None = None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.chaos.plan import CORES
-from tests.chaos.record import Asked
+from tests.chaos.record import Asked, Record
 from tests.chaos.stage import Stage
 
 SETTLE_S = 90.0
@@ -37,10 +37,10 @@ def expected(shown: dict[str, Any], pages: dict[str, dict[str, str]]) -> str:
     return "normal" if active == shown["primary"] else "failed-over"
 
 
-def seen_pages(stage: Stage) -> dict[str, dict[str, str]]:
+def seen_pages(record: Record) -> dict[str, dict[str, str]]:
     """The newest look at each page from outside."""
     found: dict[str, dict[str, str]] = {name: {"status": "?", "hastatus": "?"} for name in CORES}
-    for look in stage.record.looks[-40:]:
+    for look in record.looks[-40:]:
         found[look.core][look.page] = look.said
     return found
 
@@ -49,7 +49,7 @@ def missing(stage: Stage, shown: dict[str, Any]) -> str:
     """What is not yet as it must be; "" where all is."""
     if not shown:
         return "lbctl does not answer on its socket"
-    pages = seen_pages(stage)
+    pages = seen_pages(stage.record)
     if shown["state"] == "uninitialised" or shown["active"] not in CORES:
         return f"it is {shown['state']}: {shown['uninitialised']}"
     if shown["run"] is not None and shown["run"]["doing"]:

@@ -22,20 +22,21 @@ from tests.core.cores import Process
 from tests.netns import Host, network
 from tests.outside.site import Site
 
-PROBE = {"profile": "standard", "interval": "800ms", "fast_interval": "100ms", "timeout": "800ms", "fall": 3}
-TIMEOUT_S, INTERVAL_S = 0.8, 0.8
+PROBE = {"profile": "standard", "interval": "1s", "fast_interval": "200ms", "timeout": "1s", "fall": 3}
+TIMEOUT_S, INTERVAL_S = 1.0, 1.0
 QUICK_HEARTBEAT = {"if_failure_detected": "promote", "heartbeat_interval": 0.5, "heartbeat_failures": 4, "recheck_interval": 0.3}
 DISK = "24m"
 COMMAND_S = 60.0
 """A command's time: its own waiting (15 s at most here) and the 30 s after which a client gives up a silent lbctl."""
-END_S = 20.0
+START_S = 150.0
+"""Of a Core: hundreds of stories are told beside other work."""
 
 
 class Stage(Site):
     """`hosts` by name, `wire` between them, `record` of all that is done."""
 
     def __init__(self, base: Path, plan: Plan, hosts: dict[str, Host], wire: Wire, record: Record) -> None:
-        self.hosts, self.wire, self.record = hosts, wire, record
+        self.plan, self.hosts, self.wire, self.record = plan, hosts, wire, record
         self.disk = base / "disk"
         super().__init__(base, drive=plan.driven, service=plan.service, probe=PROBE, ha_b=QUICK_HEARTBEAT if plan.promotes_itself else None,
                          at=(hosts["core-a"].ip4, hosts["core-b"].ip4, hosts["lbctl"].ip4))
@@ -43,6 +44,7 @@ class Stage(Site):
         self.addresses = {"core-a": self.host_a, "core-b": self.host_b}
         for name, core in self.cores.items():
             core.within = [*hosts[name].command(), "sh", "-c", f'exec "$@" 2>>{base}/{name}.err', "sh"]
+            core.patience_s = START_S
         self.lbctl.within = hosts["lbctl"].command()
         self._turns = {name: asyncio.Lock() for name in (*CORES, "lbctl")}
         self._alive = dict.fromkeys((*CORES, "lbctl"), False)

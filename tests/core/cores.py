@@ -102,6 +102,8 @@ class Process:
         self.file = base / f"{name}.yaml"
         self.base = base
         self.ports = {"https": 0, "portal": 0, "ssh": 0} if host == "127.0.0.1" else {"https": 4443, "portal": 8443, "ssh": 2222}
+        self.patience_s = WAIT_S
+        """How long a start and an end may take."""
         self.within: list[str] = []
         """The words before the program's own, such as those that put it on another host."""
         self._config = {"name": name, "directory": str(self.directory), "tls": {"ca_directory": str(base / "ca")}, "ha": ha, **more}
@@ -119,7 +121,7 @@ class Process:
         self._process = await asyncio.create_subprocess_exec(
             *self.within, sys.executable, "-c", command, *(arguments or ("serve", "-c", str(self.file))), stdout=asyncio.subprocess.PIPE)
         assert self._process.stdout is not None
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(self.patience_s):
             line = (await self._process.stdout.readline()).decode().strip()
         for part in line.split("): ")[-1].split(", "):
             kind, _, place = part.partition(" ")
@@ -132,7 +134,7 @@ class Process:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(self.patience_s):
             code = await self._process.wait()
         self._process = None
         return code
