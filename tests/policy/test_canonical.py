@@ -20,7 +20,7 @@ SPACES = [
     pytest.param(2, {"on_self_promoted": "adopt"}, PEOPLE, id="pair-that-adopts"),
     pytest.param(2, {"driven": True}, PEOPLE | {"drive"}, id="pair-driven"),
     pytest.param(3, {}, PEOPLE, id="chain"),
-    pytest.param(3, {}, frozenset({"move"}), id="chain-not-forced"),
+    pytest.param(3, {}, frozenset({"move", "swap"}), id="chain-not-forced"),
 ]
 
 
@@ -85,7 +85,7 @@ def test_states_of_one_form_behave_alike(members: int, more: dict[str, Any], peo
 @pytest.mark.parametrize("forgotten", ["_sync", "_life"])
 def test_a_form_that_forgets_too_much_is_found_out(forgotten: str) -> None:
     """What is known of a copy, and how the active is judged."""
-    sampler = Sampler(2, {}, frozenset({"move"}), 200)
+    sampler = Sampler(2, {}, frozenset({"move", "swap"}), 200)
     sampler.explorer.canon = type("Careless", (Canon,), {forgotten: lambda *_: ()})(sampler.explorer.settings)
     sampler.explorer.run(limit=300)
     assert next(unlike(sampler), "") != ""

@@ -65,7 +65,8 @@ def test_the_beginning_of_a_larger_space(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "faces"),
-    [pytest.param(NOBODY, FACES, id="left-to-itself"), pytest.param(frozenset({"move"}), THREE_FACES, id="commanded")],
+    [pytest.param(NOBODY, FACES, id="left-to-itself"), pytest.param(frozenset({"move"}), THREE_FACES, id="moved"),
+     pytest.param(frozenset({"swap"}), THREE_FACES, id="swapped")],
 )
 def test_a_chain_is_explored_to_the_end(people: frozenset[str], faces: dict[str, Any]) -> None:
     """G-SC2, H10: a pair and a DR Core behind it; left alone, and with moves, approvals and ways back by people."""
