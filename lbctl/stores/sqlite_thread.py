@@ -9,6 +9,7 @@ by a transaction that is in doubt.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ T = TypeVar("T")
 # Bounds how long the first in a batch waits for the last.
 BATCH = 256
 """Jobs in one transaction at most."""
+ENDING_S = 5.0
+"""How long an end waits for the disk."""
 
 
 _FAILURES = (sqlite3.Error, ValueError, TypeError, OverflowError)
@@ -38,14 +41,24 @@ class _Job:
     error: BaseException | None = None
 
 
+@dataclass(slots=True)
+class _End:
+    """What stands behind the last job; `told` when the thread has let go of the file."""
+
+    told: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+
+
 class SqliteThread:
     """`connect` is called in the thread, again whenever the connection has been lost; it raises `StoreUnavailable` where there is none."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connect: Callable[[], sqlite3.Connection], ending_s: float = ENDING_S) -> None:
         self._connect = connect
+        self._ending_s = ending_s
+        self._ending = False
         self._connection: sqlite3.Connection | None = None
         # Unbounded here and bounded where jobs come from: a loop waits for its save before it makes another.
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _End] = queue.SimpleQueue()
         # A daemon: a disk that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -53,7 +66,7 @@ class SqliteThread:
     async def call(self, work: Callable[[sqlite3.Connection], T], *, writes: bool) -> T:
         """Runs `work` in the thread, inside a transaction if it writes. Raises what it raised, `StoreUnavailable` for whatever SQLite says."""
         # Otherwise a job would wait for ever for a thread that has ended.
-        if not self._thread.is_alive():
+        if self._ending or not self._thread.is_alive():
             raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -61,22 +74,33 @@ class SqliteThread:
         return await future
 
     async def close(self) -> None:
-        """Ends after what is queued."""
-        self._jobs.put(None)
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        """Ends after what is queued. A disk that hangs longer than `ending_s` is left to the end of the process."""
+        if self._ending or not self._thread.is_alive():
+            return
+        self._ending = True
+        loop = asyncio.get_running_loop()
+        # Told by the thread itself: whoever joined it in a thread of the loop's would keep the process for as long as the disk does.
+        end = _End(loop.create_future(), loop)
+        self._jobs.put(end)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._ending_s):
+                await end.told
 
     def _run(self) -> None:
-        going = True
-        while going:
+        ends: list[_End] = []
+        while not ends:
             batch = [self._jobs.get()]
             # What has queued up, without waiting for more: nobody waits for a batch to become full.
             while len(batch) < BATCH and not self._jobs.empty():
                 batch.append(self._jobs.get())
             # What was queued before the end is still done.
-            going = None not in batch
-            self._do([job for job in batch if job is not None])
+            ends = [item for item in batch if isinstance(item, _End)]
+            self._do([item for item in batch if isinstance(item, _Job)])
         if self._connection is not None:
             self._connection.close()
+        for end in ends:
+            with contextlib.suppress(RuntimeError):  # its loop did not wait so long
+                end.loop.call_soon_threadsafe(_let_go, end.told)
 
     def _do(self, jobs: list[_Job]) -> None:
         try:
@@ -125,6 +149,11 @@ def _attempt(connection: sqlite3.Connection, job: _Job, passing: tuple[type[Exce
         job.error = error
     except _FAILURES as error:
         job.error = StoreUnavailable(f"{error}")
+
+
+def _let_go(told: asyncio.Future[None]) -> None:
+    if not told.done():
+        told.set_result(None)
 
 
 def _tell(jobs: list[_Job]) -> None:

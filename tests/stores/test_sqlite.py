@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores import JournalLimits
 from lbctl.stores.sqlite import SqliteStore
+from lbctl.stores.sqlite_thread import SqliteThread
 from tests.stores.test_contract import broken
 
 
@@ -158,6 +161,7 @@ import asyncio, sys
 from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores.sqlite import SqliteStore
+from lbctl.stores.sqlite_thread import SqliteThread
 
 async def main():
     store = SqliteStore(sys.argv[1])
@@ -252,3 +256,22 @@ async def test_a_value_that_cannot_be_stored_is_refused_and_the_store_goes_on(pa
         assert await store.save(Saved("core"), expected=0, steps=[step("well")]) == 1
     finally:
         await store.close()
+
+
+async def test_a_disk_that_hangs_does_not_keep_the_process_from_ending(path: Path) -> None:
+    well = threading.Event()
+
+    def connect() -> sqlite3.Connection:
+        well.wait(60)
+        return sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+
+    thread = SqliteThread(connect, ending_s=0.1)
+    asked = asyncio.create_task(thread.call(lambda connection: connection.execute("SELECT 1").fetchone(), writes=False))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await thread.close()
+        await asyncio.get_running_loop().shutdown_default_executor()  # as the end of a loop does: a thread that joins the stuck one would be in it
+    with pytest.raises(StoreUnavailable):
+        await thread.call(lambda connection: None, writes=False)
+    well.set()
+    assert await asked == (1,), "what was queued before the end is done"
