@@ -69,7 +69,7 @@ def _candidate(candidate: Mapping[str, Any], service: str) -> Iterator[str]:
     # after the rules: it is no rule, and decides how long they matter
     alone = candidate.get("promotes_itself")
     if alone and shut:
-        yield f"  {clean(alone['text'])[:1].upper()}{clean(alone['text'])[1:]}."
+        yield f"  {clean(alone['text'])}."
 
 
 def _hosts(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:

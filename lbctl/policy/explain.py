@@ -111,7 +111,7 @@ def reason_now(case: Case, state: str = "") -> str:
         "down": f"{active} is down and nobody may take over",
         "re-arming": "maintenance has ended and clean rounds are being counted",
         "partial": "an actuator does not yet show what is wanted",
-        "failed-over": f"{active} has the traffic in the place of {case.saved.primary}",
+        "failed-over": f"it stands in for the primary {case.saved.primary}",
     }[state]
     return f"traffic stays on {active}: {told}" + (f" (blocked by {rows})" if rows else "")
 

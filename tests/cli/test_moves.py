@@ -213,8 +213,8 @@ def test_plan_prints_every_mistake_with_its_place(terminal: Terminal) -> None:
 
 def test_on_a_terminal_a_refusal_is_folded_at_words_and_what_opens_it_stands_alone(terminal: Terminal) -> None:
     """Read at night, at 80 columns: the rule, what was seen, and below it what to do."""
-    text = ("resume refused by primary-serving: core-a status: refused (connection refused), core-a hastatus: refused (connection refused); opened by "
-            "core-a says status OK and Mode: Primary (`failover mode primary` on core-a once it is synced)")
+    text = ("resume refused by primary-serving: core-a status: refused (connection refused), core-a hastatus: refused (connection refused); "
+            "opened by core-a says status OK and Mode: Primary (`failover mode primary` on core-a once it is synced)")
     terminal.controller.replies = [Reply(Code.REFUSED, text, "primary-serving", {})]
     with inpty("--api", f"unix:{terminal.socket}", "resume", "core", columns=80) as it:
         assert it.rest() == 3

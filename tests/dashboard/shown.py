@@ -133,7 +133,7 @@ def failed_over(name: str = "core") -> dict[str, Any]:
         {
             "state": "failed-over",
             "conditions": ["failed-over"],
-            "reason": "traffic stays on core-b: core-b has the traffic in the place of core-a",
+            "reason": "traffic stays on core-b: it stands in for the primary core-a",
             "active": "core-b",
             "answering": ["core-b"],
             "epoch": 8,
