@@ -83,17 +83,21 @@ async def running(base: Path, rule: str, a: list[str], b: list[str]) -> AsyncIte
         await lbctl.close()
 
 
+async def six_has_died(stack: contextlib.AsyncExitStack, base: Path, rule: str) -> tuple[Told, Server]:
+    """Both families of both Cores are told; then nobody answers over IPv6 for core-a any more. What is told, and the server that has ended."""
+    four = await stack.enter_async_context(serving(core(PRIMARY), host="127.0.0.1"))
+    other = [await stack.enter_async_context(serving(core(STANDBY), host=host)) for host in ("127.0.0.1", "::1")]
+    async with serving(core(PRIMARY), host="::1") as six:
+        a, b = [place("127.0.0.1", four), place("::1", six)], [place("127.0.0.1", other[0]), place("::1", other[1])]
+        told = await stack.enter_async_context(running(base, rule, a, b))
+        await told.until(A)
+    return told, six
+
+
 async def test_a_dead_ipv6_path_is_not_told_to_clients_and_moves_nobody(tmp_path: Path) -> None:
     """A and AAAA are published independently; the family comes back by itself, also over a restart of lbctl."""
     async with contextlib.AsyncExitStack() as stack:
-        four = await stack.enter_async_context(serving(core(PRIMARY), host="127.0.0.1"))
-        other = [await stack.enter_async_context(serving(core(STANDBY), host=host)) for host in ("127.0.0.1", "::1")]
-        six = contextlib.AsyncExitStack()
-        server = await six.enter_async_context(serving(core(PRIMARY), host="::1"))
-        a, b = [place("127.0.0.1", four), place("::1", server)], [place("127.0.0.1", other[0]), place("::1", other[1])]
-        told = await stack.enter_async_context(running(tmp_path, "any", a, b))
-        await told.until(A)
-        await six.aclose()
+        told, server = await six_has_died(stack, tmp_path, "any")
         await told.until({"192.0.2.10"})
         seen = await told.seen()
         assert seen["active"] == "core-a" and [alert["kind"] for alert in seen["alerts"]] == ["FamilyWithheld"]
@@ -111,13 +115,6 @@ async def test_a_dead_ipv6_path_is_not_told_to_clients_and_moves_nobody(tmp_path
 async def test_with_all_a_dead_ipv6_path_fails_over(tmp_path: Path) -> None:
     """Who says that both families must answer is moved when one does not."""
     async with contextlib.AsyncExitStack() as stack:
-        four = await stack.enter_async_context(serving(core(PRIMARY), host="127.0.0.1"))
-        other = [await stack.enter_async_context(serving(core(STANDBY), host=host)) for host in ("127.0.0.1", "::1")]
-        six = contextlib.AsyncExitStack()
-        server = await six.enter_async_context(serving(core(PRIMARY), host="::1"))
-        a, b = [place("127.0.0.1", four), place("::1", server)], [place("127.0.0.1", other[0]), place("::1", other[1])]
-        told = await stack.enter_async_context(running(tmp_path, "all", a, b))
-        await told.until(A)
-        await six.aclose()
+        told, _ = await six_has_died(stack, tmp_path, "all")
         await told.until({"192.0.2.11", "2001:db8::11"})
         assert (await told.seen())["active"] == "core-b"
