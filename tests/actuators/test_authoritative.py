@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -49,6 +51,37 @@ async def test_a_view_publishes_its_own_addresses(tmp_path: Path) -> None:
         assert actuator.id == f"authoritative:{NAME}/inside"
         await actuator.apply(DESIRED)
         assert (await actuator.read()).places[0].addresses == {"10.0.0.10"}
+
+
+class SlowCopy(PosixPath):
+    """The copy on a disk that takes its time once `well` is not set."""
+
+    asked, well = threading.Event(), threading.Event()
+
+    def __fspath__(self) -> str:
+        if not self.well.is_set():
+            self.asked.set()
+            self.well.wait(60)
+        return str(self)
+
+
+async def test_no_client_is_told_what_the_disk_has_not_taken_yet(tmp_path: Path) -> None:
+    """H25: a process that is killed in between begins with what clients know."""
+    SlowCopy.well.set()
+    async with serving(tmp_path, names=(), copy_path=SlowCopy(tmp_path / "copy")) as server:
+        actuator = Authoritative(Settings(NAME), server)
+        await actuator.apply(DESIRED)
+        SlowCopy.well.clear()
+        moving = asyncio.create_task(actuator.apply(replace(DESIRED, epoch=4, addresses={"": ("198.51.100.10",)})))
+        try:
+            assert await asyncio.to_thread(SlowCopy.asked.wait, 30)
+            assert (await actuator.read()).places[0].epoch == 3
+            assert b"198.51.100.10" not in (tmp_path / "copy").read_bytes()
+        finally:
+            SlowCopy.well.set()
+        await moving
+        assert (await actuator.read()).places[0].epoch == 4
+        assert b"198.51.100.10" in (tmp_path / "copy").read_bytes()
 
 
 async def test_an_older_epoch_is_superseded_and_an_empty_answer_refused(tmp_path: Path) -> None:
