@@ -226,7 +226,8 @@ def maintenance(name: str = "core") -> dict[str, Any]:
     shown["maintenance"] = {"on": True, "by": "alice", "reason": "upgrade to 12.1, change 4711", "since": at(-3000), "until": at(4200)}
     shown["blocked_by"] = ["active-down", "candidate-confirmed", "not-in-maintenance"]
     shown["gate"] = [
-        gate("core-b", **UP, not_in_maintenance=("maintenance by alice (upgrade to 12.1), ends in 4200 s", "`lbctl maintenance off core`, or its end"))
+        gate("core-b", **UP,
+             not_in_maintenance=("maintenance by alice (upgrade to 12.1), ends in 4200 s", "`lbctl maintenance off core`, or its end"))
     ]
     return shown
 

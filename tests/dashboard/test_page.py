@@ -113,6 +113,30 @@ async def test_a_controller_that_is_gone_is_said_and_old_figures_are_not_shown_a
         await expect(page.locator(".steps li").first).to_contain_text("what happened while nobody could listen")
 
 
+async def test_a_path_that_has_gone_silent_is_said_before_any_request_gives_up(browser: Browser, api: Stage) -> None:
+    """A firewall that drops refuses nothing: a page that waits for an error shows the old picture as a live one."""
+    api.put("normal")
+    async with tab(browser, api.url) as page:
+        await expect(page.locator("#link")).to_have_text("live")
+        await page.evaluate("() => { AbortSignal.timeout = () => new AbortController().signal; }")
+        await page.route("**/api/v1/services**", lambda _: None)
+        await expect(page.locator("#link")).to_have_text(re.compile(r"\d+ s old"))
+        await expect(page.locator("#notice")).to_contain_text("what is below may be old")
+        await expect(page.locator("body")).to_have_class(re.compile("old"))
+
+
+async def test_a_machine_without_its_network_says_so_and_comes_back_by_itself(browser: Browser, api: Stage) -> None:
+    api.put("normal")
+    async with tab(browser, api.url) as page:
+        await expect(page.locator("#link")).to_have_text("live")
+        await page.context.set_offline(True)
+        await expect(page.locator("#link")).to_have_text(re.compile(r"stale since"))
+        api.put("failed-over")
+        await page.context.set_offline(False)
+        await expect(page.locator("#link")).to_have_text("live")
+        await expect(page.locator(".badge").first).to_have_text("Failed over")
+
+
 async def test_a_token_is_tried_at_once_kept_for_the_tab_and_never_shown(browser: Browser, api: Stage) -> None:
     """H54."""
     api.put("normal")

@@ -139,6 +139,7 @@ function choose(name) {
   at("depth").scrollTop = 0;
 }
 
+const many = () => page.services.length > 200;
 const wide = () => matchMedia("(min-width: 900px)").matches;
 
 function fromHash() {
@@ -197,8 +198,6 @@ function draw() {
   show(at("depth"), shown ? depth(shown, more(shown.name), act, may(), page.me) : h("p", { class: "empty" }, !page.selected ? "Choose a service." : page.services.some((one) => one.name === page.selected) || !page.readAt ? "Reading …" : `No service is called ${page.selected}.`));
   const worst = ordered(page.services, "")[0];
   document.title = worst && tone(worst) !== "ok" ? `${tone(worst) === "bad" ? "✕" : "△"} ${worst.name}: ${standing(worst)[1]} – lbctl` : "lbctl";
-  at("notice").hidden = !page.problem;
-  at("notice").textContent = page.problem;
   at("token").textContent = page.me && page.me.by !== "local" ? `${page.me.by} · ${page.me.role}` : token.get() ? "Token ✓" : "Token";
   at("token").title = may() ? "you may act; another token?" : "reading only; enter an operator's token to act";
   keepUp();
@@ -207,7 +206,12 @@ function draw() {
 
 function tick() {
   const age = page.readAt ? (Date.now() - page.readAt) / 1000 : 0;
-  const fresh = !page.problem && age < 15;
+  // a path that has gone silent refuses nothing: only the age tells, long before a request gives up
+  const fresh = !page.problem && age < (many() ? 25 : 6);
+  const told = page.problem || (page.readAt && !fresh ? "The controller has not answered for some seconds: what is below may be old." : "");
+  at("notice").hidden = !told;
+  // only where it says something else: a reader's voice repeats whatever is written anew
+  if (at("notice").textContent !== told) at("notice").textContent = told;
   const link = at("link");
   link.className = `link ${page.problem ? "bad" : page.live && fresh ? "ok" : "warn"}`;
   link.textContent = page.problem ? (page.asOf ? `stale since ${new Date(page.asOf).toISOString().slice(11, 19)}Z` : "not connected") : !page.live ? "connecting …" : fresh ? "live" : `${span(age)} old`;
@@ -277,6 +281,10 @@ follow(onStep, (live) => {
   tick();
 });
 // Ages and figures of looks are not in the journal: read them on a pace that a large controller can bear.
-setInterval(() => document.visibilityState === "visible" && page.services.length <= 200 && refresh(), 2000);
-setInterval(() => document.visibilityState === "visible" && page.services.length > 200 && refresh(), 10000);
-setInterval(() => (document.visibilityState === "visible" && page.services.length <= 200 ? draw() : tick()), 1000);
+setInterval(() => document.visibilityState === "visible" && !many() && refresh(), 2000);
+setInterval(() => document.visibilityState === "visible" && many() && refresh(), 10000);
+setInterval(() => (document.visibilityState === "visible" && !many() ? draw() : tick()), 1000);
+// what the machine itself knows of its network, and a tab that is looked at again, need no pace
+addEventListener("offline", refresh);
+addEventListener("online", refresh);
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
