@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 LOCK   := uv pip compile pyproject.toml --group build --generate-hashes --no-header --no-annotate --universal --python-version 3.11 -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types bench lock deb clean
+.PHONY: help demo test tests test-long lint types bench lock deb clean
 
 help:                ## list the targets
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/' | expand -t 20
@@ -24,7 +24,10 @@ demo: $(VENV)/.runtime  ## a failover of two reference Cores, seen from outside 
 test: $(VENV)/.dev   ## the whole suite, with the real servers it needs
 	@deploy/test-servers
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(MAKE) -s -j2 types tests
+
+# Beside the types, for each begins with a time on one core alone.
+tests: $(VENV)/.dev
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST)
 
 test-long: $(VENV)/.dev  ## more seeds, more states, longer chaos
