@@ -28,6 +28,7 @@ Label = tuple[str, str, str]
 """What a reply is counted as: transport, question type, reply code."""
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _HEADER = 10  # bytes before the name, in a packet without its id
+_NAME_END = _HEADER + NAME_BYTES_MAX
 
 
 class Template:
@@ -63,24 +64,29 @@ class Template:
 class Negative(Template):
     """NXDOMAIN for any name of one zone, written over for each question: `fitted` tells it where the zone's name begins."""
 
-    __slots__ = ("_after", "_last", "_zone")
+    __slots__ = ("_after", "_below", "_last", "_nodes", "_origin_bytes")
 
     def __init__(self, head: bytes, end: int, tail: bytes, label: Label, zone: Zone) -> None:
         super().__init__(head, end, (tail,), label)
-        self._zone = zone
-        self._after = len(zone.origin) + 4
+        self._nodes, self._below = zone.nodes, zone.below
+        self._origin_bytes = len(zone.origin)
+        self._after = self._origin_bytes + 4
         # Beyond this the name is too long, or the reply longer than what the least of clients takes: the slow way knows what to do.
         longest = min(NAME_BYTES_MAX + 16, wire.UDP_SIZE_MIN - len(tail))
         self._last = longest - self._after - 2
 
     def fitted(self, low: bytes, at: int) -> Negative | None:
         """Itself, as the reply to `low` with the zone's name at `at`; None where the name is there after all, or the reply too long."""
-        if at > self._last or self._zone.exists(low[_HEADER : at + self._after - 4]):
+        name = low[_HEADER : at + self._origin_bytes]
+        if at > self._last or name in self._nodes or name in self._below:
             return None
         at += 2  # the whole packet has its id in front
-        self.tail[0], self.tail[1] = 0xC0 | at >> 8, at & 0xFF  # the SOA's owner: a pointer to the zone's name in the question
-        self.end = at + self._after
-        self.size = self.end + len(self.tail)
+        end = at + self._after
+        if end != self.end:
+            self.tail[0] = 0xC0 | at >> 8  # the SOA's owner: a pointer to the zone's name in the question
+            self.tail[1] = at & 0xFF
+            self.end = end
+            self.size = end + len(self.tail)
         return self
 
 
@@ -106,12 +112,15 @@ class Templates:
         endings = self._negatives.get(low[:_HEADER])
         if endings is None:
             return None
-        at, last = _HEADER, min(len(low), _HEADER + NAME_BYTES_MAX)
-        while at < last and 0 < (length := low[at]) < 64:
-            at += 1 + length
-            negative = endings.get(low[at:])
-            if negative is not None:
-                return negative.fitted(low, at)
+        at = _HEADER
+        try:
+            while 0 < (length := low[at]) < 64 and at < _NAME_END:
+                at += 1 + length
+                negative = endings.get(low[at:])
+                if negative is not None:
+                    return negative.fitted(low, at)
+        except IndexError:  # cut short, cheaper than to look at each label
+            return None
         return None
 
     def keep(self, data: bytes, query: Query, rcode: int, head: bytes, tails: list[bytes], zone: Zone, label: Label, *, alone: bool) -> None:

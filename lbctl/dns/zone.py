@@ -73,7 +73,10 @@ def serials_behind(theirs: int, ours: int) -> int:
 
 
 class Zone:
-    """One zone and its versions. Changed only by `put`; `nodes` is for reading."""
+    """One zone and its versions. Changed only by `put`; `nodes` and `below` are for reading.
+
+    `nodes`: the records by name. `below`: names that may hold nothing but have others below them, and how many.
+    """
 
     def __init__(self, settings: ZoneSettings, serial: int) -> None:
         self.settings = settings
@@ -83,7 +86,7 @@ class Zone:
         self.history: deque[Change] = deque(maxlen=HISTORY_MAX)
         self.handed_out: deque[int] = deque(maxlen=HISTORY_MAX)
         self._soa = serial, soa_rrset(settings, serial)
-        self._below: Counter[bytes] = Counter()
+        self.below: Counter[bytes] = Counter()
         self._unknown: set[bytes] = set()
         self._admitted = tuple(ipaddress.ip_network(text) for text in settings.allow_transfer)
         self.apex = apex_nodes(settings, self.origin)
@@ -124,9 +127,9 @@ class Zone:
         step = (node is not None) - was
         for at in wire.label_offsets(name) if step else ():
             if at and len(name) - at > len(self.origin):
-                self._below[name[at:]] += step
-                if not self._below[name[at:]]:
-                    del self._below[name[at:]]  # so that being in it is the answer
+                self.below[name[at:]] += step
+                if not self.below[name[at:]]:
+                    del self.below[name[at:]]  # so that being in it is the answer
 
     def hands_out(self, host: str) -> bool:
         """Whether `allow_transfer` names `host`."""
@@ -153,7 +156,7 @@ class Zone:
 
     def exists(self, name: bytes) -> bool:
         """Whether the name has records, or names below it (an empty non-terminal, RFC 8020)."""
-        return name in self.nodes or name in self._below
+        return name in self.nodes or name in self.below
 
     def rrsets(self) -> Iterator[tuple[bytes, RRset]]:
         """Everything but the SOA."""

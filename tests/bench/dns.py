@@ -36,7 +36,11 @@ from tests.peers.dns_servers import KEY, free_place, powerdns_database, program
 ZONE = "gtm.example.com"
 NAMES = 1000
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-WORKLOADS = {"one name": [], "1,000 names, EDNS, mixed case": ["-e"], "unknown names": []}
+WORKLOADS: dict[str, list[str]] = {
+    "one name": [], "1,000 names, EDNS, mixed case": ["-e"], "random names that are not there": [], "the same, EDNS, mixed case, 1 to 5 labels": ["-e"],
+    "names of other zones": [],
+}  # fmt: skip
+RANDOM_NAMES = 50_000
 
 
 def zone_text() -> str:
@@ -50,10 +54,15 @@ def questions(directory: Path) -> dict[str, Path]:
     def mixed(name: str) -> str:
         return "".join(c.upper() if dice.random() < 0.5 else c for c in name)
 
+    def deep() -> str:
+        return ".".join(dice.randbytes(dice.randint(1, 5)).hex() for _ in range(dice.randint(1, 5)))
+
     lines = {
         "one name": [f"n1.{ZONE} A"],
         "1,000 names, EDNS, mixed case": [f"{mixed(f'n{number}.{ZONE}')} A" for number in range(NAMES)],
-        "unknown names": [f"x{number}.{ZONE} A" for number in range(NAMES)],
+        "random names that are not there": [f"{dice.randbytes(dice.randint(2, 12)).hex()}.{ZONE} A" for _ in range(RANDOM_NAMES)],
+        "the same, EDNS, mixed case, 1 to 5 labels": [f"{mixed(f'{deep()}.{ZONE}')} A" for _ in range(RANDOM_NAMES)],
+        "names of other zones": [f"n{number}.example.org A" for number in range(NAMES)],
     }
     for number, text in enumerate(lines.values()):
         (directory / f"questions{number}").write_text("\n".join(text) + "\n")
@@ -153,14 +162,16 @@ def compare(wanted: list[str], seconds: float, rounds: int) -> None:
                         before = cpu_s(pid)
                         answers, rate = load(place, files[workload], seconds, more)
                         found.setdefault((workload, name), []).append(((cpu_s(pid) - before) / answers * 1e6, rate))
+    print(f"\nload average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores at the end")
     for workload in WORKLOADS:
         print(f"\n{workload}:")
-        base = statistics.median(cpu for cpu, _ in found[workload, "gdnsd"]) if "gdnsd" in wanted else None
+        base = [statistics.median(one) for one in zip(*found[workload, "gdnsd"], strict=True)] if "gdnsd" in wanted else None
         for name in wanted:
             cpus, rates = zip(*found[workload, name], strict=True)
             cpu = statistics.median(cpus)
-            ratio = f"{cpu / base:5.2f} × gdnsd" if base else ""
-            print(f"  {name:14} {cpu:6.2f} µs CPU an answer [{min(cpus):.2f}..{max(cpus):.2f}] {ratio:14} {statistics.median(rates):9,.0f} answers/s")
+            rate = statistics.median(rates)
+            ratio = f"{cpu / base[0]:5.2f} × gdnsd's CPU, {rate / base[1]:5.2f} × its rate" if base else ""
+            print(f"  {name:14} {cpu:6.2f} µs CPU an answer [{min(cpus):.2f}..{max(cpus):.2f}] {rate:9,.0f} answers/s {ratio}")
 
 
 async def serve(directory: Path, port: int) -> None:
