@@ -98,7 +98,9 @@ def reason_now(case: Case, state: str = "") -> str:
     if state == "normal":
         if all(case.up(name) for name in case.answering):
             return f"{active} has the traffic and serves"
-        return f"{active} has the traffic; not well, or not known to be: {', '.join(name for name in case.answering if not case.up(name))}"
+        failing, unsure = [n for n in case.answering if case.down(n)], [n for n in case.answering if not case.up(n) and not case.down(n)]
+        fails = [f"{', '.join(failing)} fails, which is not proven for good yet"] if failing else []
+        return f"{active} has the traffic; " + " and ".join([*fails, *([f"{', '.join(unsure)} is not known to be well"] if unsure else [])])
     # While the active is well nothing is blocked: naming rows would read like a fault.
     rows = ", ".join(blocked_by(case)) if case.active_down() or case.settings.kind == "pool" else ""
     told = {

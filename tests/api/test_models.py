@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -87,3 +87,13 @@ def test_an_approval_is_shown_with_its_id() -> None:
     shown = asking().view
     (entry,) = shown["approvals"]
     assert entry["to"] == "dr" and entry["id"] in "\n".join(sheet(shown, 0.0)) and entry["id"] in " ".join(line(shown, 0.0))
+
+
+def test_an_outage_that_is_not_proven_is_told_in_the_reason_and_by_what_helps() -> None:
+    """H10: with `min_outage` the state stays `normal` for as long; the sentences beside it must not."""
+    one = Stage(stage.pair(replace(stage.PROBE, min_outage_s=1000.0))).normal()
+    one.rounds(8, a="refused", b="503/standby")
+    why = explained(one)
+    assert one.view["state"] == "normal" and one.view["reason"] == "a has the traffic; a fails, which is not proven for good yet"
+    assert why["suspect"] == "a" and why["advice"][0]["text"].startswith("Nothing to type yet: a fails, and it is not proven down (a status:")
+    assert "outage not proven" in why["advice"][0]["text"] and why["advice"][0]["text"].endswith("traffic would move to b.")

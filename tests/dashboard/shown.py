@@ -354,7 +354,7 @@ def suspect(name: str = "core") -> dict[str, Any]:
     """The seconds before a decision: the active fails, `min_outage` is not over, and the state says `normal`."""
     shown = normal(name)
     failed = monitor("failed", "refused", detail="connection refused", failed_in_a_row=7, down_since=at(-6))
-    shown["reason"] = "core-a has the traffic; not well, or not known to be: core-a"
+    shown["reason"] = "core-a has the traffic; core-a fails, which is not proven for good yet"
     shown["members"][0] = member("core-a", "primary", "failed", failed, failed, active=True, reason="refused", detail="connection refused",
                                  since=at(-6))
     seen = "core-a status: refused (connection refused), down, failing for 6.3 s, 7 looks in a row, outage not proven (20 s needed)"

@@ -50,6 +50,13 @@ def test_the_end_of_a_trouble_ends_its_notice_and_wakes_nobody() -> None:
     assert over.ends == begun.key and over.severity == Severity.TICKET and over.do == ""
 
 
+def test_nobody_is_told_to_sync_from_a_member_that_was_never_promoted() -> None:
+    """SEMANTICS 3 (iii): nothing was written there, and the sync would overwrite the newer copy. The notice cannot know, so it says both."""
+    do = WORDS["OldPrimaryReturned"].do
+    assert do.index("if the active member serves as Primary") < do.index("sync from the active member")
+    assert do.endswith("if it was never promoted, lbctl resume {service}, no sync")
+
+
 def test_the_same_level_is_the_same_key_whatever_its_sentence() -> None:
     one = from_note(Note("MaintenanceEnding", "in 15 minutes"), service="core", at=5.0)
     two = from_note(Note("MaintenanceEnding", "in 14 minutes"), service="core", at=6.0)
