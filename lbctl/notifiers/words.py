@@ -72,7 +72,8 @@ WORDS: dict[str, Words] = {
                                     "lbctl resume {service}", "SelfPromotedNotAdopted"),
     "OldPrimaryReturned": Words(PAGE, "The old primary is back and still says Primary; clients with old answers may write there. Traffic stays.",
                                 "lbctl explain {service}: if the active member serves as Primary, on {member}: failover client-connection "
-                                "disable, failover mode secondary, then sync from the active member; if it was never promoted, lbctl resume {service}, no sync",
+                                "disable, failover mode secondary, then sync from the active member; "
+                                "if it was never promoted, lbctl resume {service}, no sync",
                                 "lbctl resume {service} --drive once it is synced", "OldPrimaryReturned"),
     "NoEligibleStandby": Words(TICKET, "Nobody could take over now.",
                                "lbctl readiness {service}; after a failover: lbctl resume {service} --drive or lbctl swap-roles {service} --reason …",
