@@ -37,8 +37,8 @@ ZONE = "gtm.example.com"
 NAMES = 1000
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 WORKLOADS: dict[str, list[str]] = {
-    "one name": [], "1,000 names, EDNS, mixed case": ["-e"], "random names that are not there": [], "the same, EDNS, mixed case, 1 to 5 labels": ["-e"],
-    "names of other zones": [],
+    "one name": [], "1,000 names, EDNS, mixed case": ["-e"],
+    "random names that are not there": [], "the same, EDNS, mixed case, 1 to 5 labels": ["-e"], "names of other zones": [],
 }  # fmt: skip
 RANDOM_NAMES = 50_000
 
