@@ -16,7 +16,7 @@ from lbctl import logs
 from lbctl.agent.server import Settings, run
 from lbctl.cli.failure import Failure
 from lbctl.cli.options import Globals, verb
-from lbctl.net.talk import PORT
+from lbctl.net import AGENT_PORT
 from lbctl.net.trust import PIN, Files, pin
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -31,7 +31,7 @@ def _endpoint(text: str) -> tuple[str, int]:
     found = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::(\d{1,5}))?|([0-9.]+)(?::(\d{1,5}))?|([0-9a-fA-F:.]+)", text)
     try:
         six, six_port, four, four_port, bare = found.groups() if found else ("",) * 5
-        host, port = str(ipaddress.ip_address(six or four or bare)), int(six_port or four_port or PORT)
+        host, port = str(ipaddress.ip_address(six or four or bare)), int(six_port or four_port or AGENT_PORT)
         if port > 65535:
             raise ValueError
     except ValueError:
@@ -67,7 +67,7 @@ def _controllers(_context: click.Context, _parameter: click.Parameter, texts: tu
 @verb
 @click.option("--address", "addresses", multiple=True, required=True, callback=_addresses, metavar="ADDRESS@INTERFACE", envvar="LBCTL_AGENT_ADDRESS",
               help="What this host may hold, and where: 203.0.113.9/32@eth0. Nothing else, whatever it is told.")
-@click.option("--listen", default="0.0.0.0:9654", callback=lambda c, p, text: _endpoints(c, p, (text,))[0], metavar="ADDRESS[:PORT]",
+@click.option("--listen", default=f"0.0.0.0:{AGENT_PORT}", callback=lambda c, p, text: _endpoints(c, p, (text,))[0], metavar="ADDRESS[:PORT]",
               envvar="LBCTL_AGENT_LISTEN", show_default=True, help="Where the controller and the peers reach it.")
 @click.option("--peer", "peers", multiple=True, callback=_endpoints, metavar="ADDRESS[:PORT]", envvar="LBCTL_AGENT_PEER",
               help="Each other agent of the same address: all of them together may let it keep the address while the controller is away.")

@@ -25,6 +25,7 @@ from lbctl.config.quantities import (
     endpoint,
     one_or_more,
 )
+from lbctl.net import AGENT_PORT
 
 
 class Tsig(Model):
@@ -86,7 +87,8 @@ class Rfc2136(Model):
 
 
 AGENTS_LEASE_S = 2.0
-AgentAt = Annotated[Endpoint, PlainValidator(lambda text: endpoint(text, 9654)), WithJsonSchema({"type": "string", "examples": ["10.0.0.1:9654"]})]
+AgentAt = Annotated[
+    Endpoint, PlainValidator(lambda text: endpoint(text, AGENT_PORT)), WithJsonSchema({"type": "string", "examples": [f"10.0.0.1:{AGENT_PORT}"]})]
 
 
 class Vip(Model):

@@ -8,3 +8,6 @@
 
 EVENTS = ("announced", "address-removed", "address-duplicated")
 """What is counted: announcements sent, removals by somebody here, claims by somebody else."""
+
+AGENT_PORT = 9654
+"""Where an agent listens, if nothing else is said."""

@@ -20,7 +20,6 @@ from lbctl.net.trust import Caller, Trust, caller
 
 LINE_BYTES = 16 << 10
 IDLE_S = 120.0
-PORT = 9654
 
 Answer = Callable[[Caller, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from lbctl.core.sync import manifest, wire
 from lbctl.core.tables import Table
@@ -48,13 +49,16 @@ def bucket_sums(connection: sqlite3.Connection, table: Table) -> dict[int, Bucke
 def stamps_between(connection: sqlite3.Connection, table: Table, keys: range) -> Iterator[tuple[int, int]]:
     """(key, stamp) of the rows in a range of keys."""
     query = f"SELECT id, stamp FROM {table.name} INDEXED BY {table.name}_stamps WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608
-    for row in connection.execute(query, (keys[0], keys[-1])):  # noqa: UP028 - `yield from` would close a cursor of a file that may be closed by then
-        yield row
+    return _each(connection, query, keys)
 
 
 def rows_between(connection: sqlite3.Connection, table: Table, keys: range) -> Iterator[Row]:
     """Whole rows in a range of keys, in the order of `Table.columns`."""
     query = f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE id BETWEEN ? AND ? ORDER BY id"  # noqa: S608
+    return _each(connection, query, keys)
+
+
+def _each(connection: sqlite3.Connection, query: str, keys: range) -> Iterator[Any]:
     for row in connection.execute(query, (keys[0], keys[-1])):  # noqa: UP028 - `yield from` would close a cursor of a file that may be closed by then
         yield row
 
