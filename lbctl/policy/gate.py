@@ -176,9 +176,14 @@ RULES: tuple[Rule, ...] = (
         "`lbctl ack SERVICE --reason …`, any operator's move, or the lockout's end with a steady active",
     ),
     # A half-upgraded pair looks exactly like a failure (G-UP, H33, H34).
-    Rule("not-in-maintenance", lambda case, name: not case.in_maintenance(), _maintenance_seen, "`lbctl maintenance off`, or its end"),
+    Rule("not-in-maintenance", lambda case, name: not case.in_maintenance(), _maintenance_seen, "`lbctl maintenance off SERVICE`, or its end"),
     # An open run counts as a hold: moving traffic while roles change on the Cores would meet them half-way (SEMANTICS 7).
-    Rule("not-held", lambda case, name: case.saved.hold is None and not case.run_open(), _hold_seen, "`lbctl release SERVICE`, or the run's end"),
+    Rule(
+        "not-held",
+        lambda case, name: case.saved.hold is None and not case.run_open(),
+        _hold_seen,
+        "`lbctl release SERVICE`; where a run is open, its end",
+    ),
     Rule(
         "automation-on",
         # Judged and recorded like everything else, and moved by nobody: the weeks beside an old load balancer (SEMANTICS 2).

@@ -34,9 +34,12 @@ def checkout(target: Path) -> Path:
     return target
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def package(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Not compressed: that is most of the work, and changes nothing of what is installed."""
+    """Not compressed: that is most of the work, and changes nothing of what is installed.
+
+    Of each test, because the lock shares it: with a longer life it would tie all the machines to one worker.
+    """
     base = tmp_path_factory.getbasetemp()
     shared = (base if worker_id == "master" else base.parent) / "package"
     shared.mkdir(exist_ok=True)

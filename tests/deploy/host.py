@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 CONFIGURATION = "/etc/lbctl/lbctl.yaml"
 CORES = {"core-a": "192.0.2.10", "core-b": "192.0.2.11"}
 SENTRIES = {"sentry-1": "192.0.2.20", "sentry-2": "192.0.2.21"}
-LBCTL = "192.0.2.1"
+LBCTL, CANARY = "192.0.2.1", "192.0.2.254"
 FILE = """\
 controller: {name: lbctl, state: /var/lib/lbctl/state.db}
 api:
@@ -30,8 +30,7 @@ api:
 authoritative:
   listen: ["192.0.2.1:53"]
   zones: {gtm.example.com: {ns: {ns1.gtm.example.com: 192.0.2.1}}}
-safety:
-  canaries: ["192.0.2.20:443", "192.0.2.21:443", "192.0.2.254:443"]
+safety: {canaries: ["192.0.2.20:443", "192.0.2.21:443", "192.0.2.254:443"]}
 notify:
   - syslog: {host: 192.0.2.254}
 services:
@@ -51,6 +50,9 @@ services:
     actuators:
       - authoritative: {name: sentry.gtm.example.com, ttl: 5}
 """
+AGENTS = ('{address: 192.0.2.9/32, interface: trial0, lease: 3s, agents: {core-a: "192.0.2.10:9654", core-b: "192.0.2.11:9654"}, '
+          'cert_file: /etc/lbctl/lbctl.example.com.crt, key_file: /etc/lbctl/lbctl.example.com.key, ca_file: /etc/lbctl/vip-ca.crt}')
+"""An address that is held on the active member's host; core-b's has no agent, so it could not go there."""
 SOCKET = "[Socket]\nListenDatagram=\nListenStream=\nListenDatagram=192.0.2.1:53\nListenStream=192.0.2.1:53\n"
 """What the installation page says to `systemctl edit`."""
 PROGRAMS = {
@@ -68,7 +70,7 @@ CORE = """\
 name: {name}
 directory: /srv/state/{name}
 listen: {{https: "{here}:443", portal: "{here}:8443", ssh: "{here}:22"}}
-tls: {{ca_directory: /srv/state/ca}}
+tls: {{ca_directory: /srv/state/ca, names: [{name}.example.com]}}
 trusted_hosts: [{{host: {there}, key_file: /srv/state/{other}/ssh/local_key.pub}}]
 ha: {{enabled: true, mode: {mode}, primary_host: {there}, if_failure_detected: keep-standby}}
 """
@@ -88,7 +90,7 @@ class Host:
 
     async def furnish(self) -> None:
         """Addresses and names, `sudo`, and a checkout at /root/lbctl with the package in dist/."""
-        addresses = (LBCTL, "192.0.2.254", *CORES.values(), *SENTRIES.values())
+        addresses = (LBCTL, CANARY, *CORES.values(), *SENTRIES.values())
         names = "192.0.2.1 lbctl.example.com\n192.0.2.10 core-a.example.com\n192.0.2.11 core-b.example.com\n"
         await self.machine.shell("\n".join((
             *(f"ip addr add {address}/32 dev lo" for address in addresses),
@@ -116,6 +118,12 @@ class Host:
         await self.machine.run("install", "-m", "0644", "/srv/state/ca/ca.pem", "/etc/lbctl/cores-ca.pem")
         await self.machine.until(lambda: self.on_core("core-b", f"failover sync {CORES['core-a']}"), "the first sync")
 
+    @staticmethod
+    def addresses(names: str) -> list[str]:
+        """Of these members; of all of them and of what else answers, without names."""
+        known = {**CORES, **SENTRIES, "canary": CANARY}
+        return [known[name] for name in names.split() or known]
+
     async def exists(self, place: str) -> bool:
         return (await self.machine.tried("test", "-e", place)).code == 0
 
@@ -125,7 +133,7 @@ class Host:
         return ran.text if ran.code == 0 else ""
 
     async def start_sentries(self) -> None:
-        for address in (*SENTRIES.values(), "192.0.2.254"):
+        for address in (*SENTRIES.values(), CANARY):
             with self.machine.network():
                 listening = socket.create_server((address, 443), backlog=64)
             self._servers.append(await asyncio.start_server(lambda _, writer: writer.close(), sock=listening))
@@ -137,6 +145,18 @@ class Host:
         for place, file, mode in (("lbctl/api.pem", cert, "0644"), ("lbctl/api.key", key, "0640"), ("lbctl/clients-ca.pem", authority.file, "0644"),
                                   ("ssl/lbctl-ca.pem", authority.file, "0644")):
             await self.machine.write(f"/etc/{place}", Path(file).read_text(), mode=mode, owner="root:lbctl")
+
+    async def lease(self) -> None:
+        """An interface, and the certificates of an agent and of a controller, of an authority for this alone."""
+        await self.machine.shell("ip link add trial0 type veth peer name trial1; ip link set trial1 up; ip link set trial0 up")
+        authority = Authority(self.path)
+        agent, controller = authority.issue("vip", address=CORES["core-a"]), authority.issue("lbctl.example.com", address=LBCTL)
+        for file in (*agent, *controller):
+            await self.machine.write(f"/etc/lbctl/{Path(file).name}", Path(file).read_text(), mode="0640", owner="root:lbctl")
+        await self.machine.write("/etc/lbctl/vip-ca.crt", Path(authority.file).read_text(), mode="0640", owner="root:lbctl")
+
+    async def has_address(self) -> bool:
+        return "192.0.2.9/32" in await self.machine.run("ip", "-o", "addr", "show", "dev", "trial0")
 
     async def configure(self, text: str = FILE) -> None:
         await self.machine.write(CONFIGURATION, written(text), mode="0640", owner="root:lbctl")

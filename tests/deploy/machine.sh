@@ -19,6 +19,7 @@ ln -s ../systemd-journald.service "$root/lib/systemd/system/sysinit.target.wants
 ln -s /dev/null "$root/etc/systemd/system/systemd-journald-audit.socket"        # the kernel's audit is not ours to switch on
 printf '[Unit]\nRequires=basic.target\nAfter=basic.target\n' > "$root/etc/systemd/system/trial.target"
 rm -f "$root"/etc/dpkg/dpkg.cfg.d/*                                 # slim images leave out manuals
+rm -f "$root/var/lib/man-db/auto-update"                           # the index of all manuals takes longer than the package itself
 : > "$root/etc/machine-id"; : > "$root/etc/fstab"
 rm -rf "$root/var/log/journal"
 

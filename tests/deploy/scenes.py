@@ -23,6 +23,7 @@ sudo systemctl start lbctl
 ! settled
 sudo lbctl status => core
 systemctl status lbctl => active (running)
+systemctl status lbctl-dns.socket => active
 journalctl -u lbctl -n 100 => ready
 curl -s http://127.0.0.1:9653/livez => alive
 """
@@ -58,10 +59,17 @@ lbctl status => core-a
 lbctl status core => core is normal
 for 3s: lbctl status core --watch
 lbctl explain core => If core-a failed now, traffic would move to core-b
-lbctl explain core --to core-b => active-down
+lbctl explain core --to core-b => core-b is ready and waits only for the active member to fail
 lbctl history core
 lbctl history core --last 10 => core
 for 3s: lbctl events --follow
+lbctl --help => switchover
+lbctl VERB --help => --exit-code
+lbctl status --exit-code => OK: core normal
+lbctl check --schema => "properties"
+lbctl check --schema > lbctl.schema.json
+1: lbctl probe https://core-a.example.com => unable to get local issuer certificate
+lbctl probe https://core-a.example.com --ca-file /etc/lbctl/cores-ca.pem => hastatus: primary
 lbctl probe core/core-a => status: ok
 lbctl cluster
 lbctl readiness core => would take over
@@ -153,6 +161,9 @@ lbctl maintenance list => CHG-1234
 lbctl maintenance extend core --for 4h --reason "slow disk"
 ! dies core-a
 ! until state=down
+lbctl maintenance off core => re-arming
+lbctl explain core => armed: re-arming
+lbctl maintenance on core --for 1h --reason "core-a does not start"
 0,6: lbctl failover core --to core-b --reason "core-a is lost"
 ! until active=core-b
 lbctl maintenance off core
@@ -184,6 +195,98 @@ lbctl explain core => uninitialised
 ! forgets everything
 0,3: lbctl adopt core --member core-b --reason "checked on both Cores"
 0,3: lbctl ack core --member core-a --reason "synced from core-b"
+3: lbctl resume core => re-synced
+lbctl resume core --attest-synced --reason "core-b was never promoted"
+
+! configures role: secondary, address: 192.0.2.21 -> role: secondary, approval: manual, address: 192.0.2.21
+! silent sentry-1
+! asked sentry
+0,6: lbctl approve ID
+! until sentry active=sentry-2
+! heard sentry-1
+"""
+
+NOT_KNOWN = """
+! configures max_staleness: 90m -> max_staleness: 1s
+! dies core-a
+! until state=down
+lbctl explain core --to core-b => fresh-enough: the last sync of core-b
+3: lbctl failover core --to core-b --reason "core-a is lost" => refused by fresh-enough
+0,6: lbctl failover core --to core-b --reason "core-a is lost, the copy of this morning is taken" --force --accept fresh-enough
+! until active=core-b
+! returns core-a
+! serves core-a
+lbctl resume core => core-a
+! configures
+! until active=core-a state=normal
+
+! silent
+! until state=blind
+lbctl status => blind
+2: lbctl status --exit-code => CRITICAL: core blind
+3: lbctl failover core --to core-b --reason "its clients cannot reach core-a, core-b is well" --force --accept not-blind => refused by active-down
+0,6: lbctl failover core --to core-b --reason "its clients …" --force --accept not-blind,active-down,candidate-standby
+! heard
+! forgets everything
+! until active=core-a state=normal
+
+! configures tls: {ca_file -> tls: {own_key: true, ca_file
+! configures address: 192.0.2.10, -> address: 192.0.2.10, connect: 192.0.2.11,
+lbctl explain core => no-stall: the newest look is void: wrong server: it shows the certificate key of core-b
+1: lbctl probe core/core-a => certificate is not valid for '192.0.2.10'
+3: lbctl failover core --to core-b --reason "the translation cannot be mended now" => also no-stall
+0,6: lbctl failover core --to core-b --reason "core-a is dead, seen on its console" --force --accept active-down,no-stall
+! until active=core-b
+"""
+"""What lbctl does not know it does not act on; people who know may."""
+
+TWO_PRIMARIES = """
+lbctl hold core --reason "looking into it"
+! dies core-a
+! until state=down
+! on core-b: failover mode primary
+! until state=stranded
+lbctl release core
+! asked
+lbctl explain core => stranded
+lbctl approvals => core-b
+lbctl deny ID
+lbctl failover core --to core-b --reason "promoted itself at 02:14, old primary is off"
+! until active=core-b
+! returns core-a
+! on core-a: failover mode secondary
+! stands-by core-a
+! on core-a: failover sync 192.0.2.11
+lbctl resume core --drive => core-a
+! until active=core-a state=normal
+
+! on core-b: failover mode primary
+! until state=dual-primary
+lbctl history core => dual-primary
+3: lbctl failover core --to core-b --reason "core-b has the newest data" --force --accept not-dual-primary => also candidate-standby
+0,6: lbctl failover core --to core-b --reason "core-b has the newest data" --force --accept not-dual-primary,active-down,candidate-standby
+! until active=core-b
+! on core-a: failover client-connection disable
+! on core-a: failover mode secondary
+! stands-by core-a
+! on core-a: failover sync 192.0.2.11
+! stands-by core-a
+lbctl swap-roles core --reason "core-b stays primary"
+! until primary=core-b state=normal
+lbctl switchover core --to core-a --drive => core-a
+lbctl resume core --drive => core-b
+! until active=core-b state=normal
+
+! configures canaries: -> mass_move: {at_least: 1}, canaries:
+! silent core-b sentry-1
+! until state=down
+lbctl status => MassMoveHeld
+lbctl explain core => within-mass-move
+lbctl release core
+! until active=core-a
+lbctl release --all
+! until sentry active=sentry-2
+! heard core-b sentry-1
 """
 
 UPGRADE = """
@@ -192,9 +295,35 @@ lbctl upgrade core start
 lbctl upgrade core next => step 1 is done
 lbctl upgrade core next --reason "device counts compared, log read"
 lbctl upgrade core status => Upgrade of core
+lbctl maintenance extend core --for 8h --reason "the image is being fetched"
 lbctl upgrade core abort --reason "image is broken"
 lbctl maintenance off core
+lbctl maintenance on core --for 1h --reason "one more look"
+lbctl maintenance extend core --for 1h --reason "and another"
+lbctl maintenance off core
 """
+
+AGENT = """
+! agent
+sudoedit /etc/lbctl/agent.env
+sudo systemctl enable --now lbctl-agent
+systemctl status lbctl-agent => active (running)
+! configures - authoritative: {name: core.gtm.example.com, ttl: 5} -> - vip: AGENTS
+lbctl check => valid
+! until active=core-a state=normal
+! holds
+lbctl status core => in sync
+! killed-agent
+lbctl status core => in sync
+systemctl restart lbctl-agent
+! holds
+lbctl status core => in sync
+systemctl stop lbctl-agent
+! lets-go
+! configures
+! until active=core-a state=normal
+"""
+"""A host of a virtual address, by deploy/vip/README.md; the controller stands on the same one here."""
 
 RESTORE = """
 sudo tar -C / -czf /var/backups/lbctl-etc.tar.gz etc/lbctl
@@ -218,6 +347,7 @@ sudo chmod 0640 /etc/lbctl/api.key
 lbctl token create alice --role operator --for 90d --file /etc/lbctl/tokens.yaml
 ! keeps-token
 sudo systemctl restart lbctl
+lbctl token create global --role viewer => shown once
 lbctl token list --file /etc/lbctl/tokens.yaml => alice
 LBCTL_TOKEN_FILE=~/.lbctl-token LBCTL_CA_FILE=/etc/ssl/lbctl-ca.pem lbctl --api https://lbctl.example.com:9653 status => core
 lbctl token revoke ID --file /etc/lbctl/tokens.yaml
@@ -243,6 +373,7 @@ lbctl upgrade core status
 
 SCENES = {
     "a new host": ("bare", NEW_HOST + LAYOUTS + SOURCE), "the days": ("running", DAYS + UPGRADE + AT_NIGHT), "ways back": ("running", WAYS_BACK),
-    "by a person": ("running", BY_A_PERSON), "security": ("running", RESTORE + SECURITY),
+    "by a person": ("running", BY_A_PERSON), "security": ("running", AGENT + RESTORE + SECURITY),
+    "not known": ("running", NOT_KNOWN), "two primaries": ("running", TWO_PRIMARIES),
 }
 """Name -> the host at the beginning, and what is typed."""
