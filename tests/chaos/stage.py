@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -132,19 +133,16 @@ class Stage(Site):
                                                  str(self.cores[name].file), "--", *line])
 
     async def _typed(self, words: tuple[str, ...], command: list[str]) -> Asked:
-        began = time.time()
-        made = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
-        try:
-            async with asyncio.timeout(COMMAND_S):
-                out, _ = await made.communicate()
-            code = made.returncode
-        except TimeoutError:
-            out, code = b"", None
-        finally:
-            if made.returncode is None:
-                made.kill()
-                await made.wait()
-        return Asked(words, began, time.time(), code, out.decode(errors="replace").strip())
+        """One that does not end in time is asked where it is, and ended."""
+        began, environ = time.time(), {**os.environ, "PYTHONFAULTHANDLER": "1"}
+        made = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environ)
+        reading = asyncio.create_task(made.communicate())
+        done, _ = await asyncio.wait({reading}, timeout=COMMAND_S)
+        where = "" if done else f"{_where(made.pid)}\n"
+        if not done and made.returncode is None:
+            made.send_signal(signal.SIGABRT)
+        out, _ = await reading
+        return Asked(words, began, time.time(), made.returncode if done else None, where + out.decode(errors="replace").strip())
 
     async def seen(self) -> dict[str, Any]:
         """The service object; empty where lbctl does not answer soon."""
@@ -171,7 +169,19 @@ class Stage(Site):
         try:
             await super().close()
         finally:
+            # What was on it stays beside the rest of the evidence.
+            with contextlib.suppress(OSError):
+                self.clear()
+                shutil.copytree(self.disk, self.disk.with_name("kept"))
             subprocess.run(["umount", "-l", str(self.disk)], check=False, timeout=60, stderr=subprocess.DEVNULL)
+
+
+def _where(pid: int) -> str:
+    """What the kernel says a process is doing."""
+    try:
+        return " ".join(Path(f"/proc/{pid}/{name}").read_text().strip() for name in ("wchan", "syscall", "stat"))
+    except OSError as error:
+        return str(error)
 
 
 @contextlib.asynccontextmanager
