@@ -10,13 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from lbctl.clock import SystemClock
 from lbctl.errors import ActuatorError
+from lbctl.net import packets
 from lbctl.net.holder import Holder
+from lbctl.net.netlink import Netlink
+from lbctl.net.wire import Wire
 from tests.netns import Host, Network, network
 
 pytestmark = pytest.mark.netns
@@ -262,15 +265,70 @@ async def test_an_address_that_somebody_removes_is_put_back(net: Network) -> Non
         await until(lambda: a.has(plain(V4)), "it was not put back")
 
 
+class Jumping(SystemClock):
+    """A clock that can be set ahead."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+@contextlib.asynccontextmanager
+async def announcing(host: Host) -> AsyncIterator[tuple[Holder, Callable[[float], Awaitable[None]]]]:
+    """A holder that has it, and what lets so many seconds pass and waits until the holder announces."""
+    clock = Jumping()
+    with host.inside():
+        one = Holder(V4, "eth0", 3600, clock)
+
+    async def passed(seconds: float) -> None:
+        before = one.tally["announced"]
+        clock.ahead += seconds
+        one._wake.set()
+        await until(lambda: one.tally["announced"] > before, f"nobody was told after {seconds} s more")
+
+    try:
+        await take(host, one)
+        yield one, passed
+    finally:
+        await one.close()
+
+
+async def test_it_is_announced_again_and_again(net: Network) -> None:
+    """H45: at once, after 1, 2, 5 and 10 s, then each minute: the first may be lost, and what was lost once is lost again after a split."""
+    async with announcing(net.host("a")) as (one, passed):
+        assert one.tally["announced"] >= 1
+        for seconds in (1.0, 1.0, 3.0, 5.0, 60.0, 60.0):
+            await passed(seconds)
+
+
 async def test_it_is_announced_anew_when_the_interface_was_down(net: Network) -> None:
-    """H45."""
+    """H45: not only when the minute is over."""
     a = net.host("a")
-    async with holder(a, V4) as one:
-        await take(a, one)
+    async with announcing(a) as (one, passed):
+        await passed(30.0)
         a.run("ip", "link", "set", "eth0", "down")
         before = one.tally["announced"]
         a.run("ip", "link", "set", "eth0", "up")
         await until(lambda: one.tally["announced"] > before, "nobody was told")
+
+
+async def test_it_is_announced_anew_when_somebody_else_claims_it(net: Network) -> None:
+    """H45: the neighbours have just been told otherwise."""
+    a, b = net.host("a"), net.host("b")
+    async with announcing(a) as (one, passed):
+        await passed(30.0)
+        before = one.tally["announced"]
+        with b.inside():
+            kernel = Netlink()
+            link = kernel.link("eth0")
+            kernel.close()
+            wire = Wire(link, frozenset({link.mac}), one.at.ip, lambda claim: None)
+        with contextlib.closing(wire):
+            for frame in packets.announcements(link.mac, one.at.ip):
+                wire.send(frame)
+            await until(lambda: one.tally["announced"] > before, "nobody was told")
+        assert one.up and one.tally["address-duplicated"] == 1
 
 
 async def test_an_interface_that_is_not_there_is_said(net: Network) -> None:
