@@ -68,7 +68,13 @@ def advice(shown: Shown, explained: Shown) -> list[Way]:
         return [_way(f"A {run['kind']} is under way on the Cores, and for a moment none of them serves: that is no failure. Wait for its end; it "
                      "takes its steps by itself.", f"lbctl status {shown['name']} --watch")]
     ways = [*_suspect(shown, explained), *_unpromoted(shown, explained), *_state(shown, explained), *_alerts(shown, explained)]
-    return [*ways, *_way_back(shown, explained)]
+    return _once([*ways, *_way_back(shown, explained)])
+
+
+def _once(ways: list[Way]) -> list[Way]:
+    """Each command where it is most urgent: a state and an alert of the same trouble often lead to one."""
+    first = {way["command"]: number for number, way in reversed(list(enumerate(ways)))}
+    return [way for number, way in enumerate(ways) if not way["command"] or first[way["command"]] == number]
 
 
 def _way(text: str, command: str = "") -> Way:
@@ -110,6 +116,9 @@ def _unserved(shown: Shown) -> str:
 def _unpromoted(shown: Shown, explained: Shown) -> Iterator[Way]:
     name = _unserved(shown)
     if not name:
+        return
+    if shown["run"] and shown["run"]["kind"] == "promote" and not shown["run"]["failed"]:
+        yield _way(f"lbctl makes {name} the Primary itself, over SSH. Wait for it.")
         return
     # Resumable without a sync: nothing was written on this side, so going back costs nothing.
     if _open(explained):
@@ -154,7 +163,7 @@ def _move(shown: Shown, to: str) -> str:
 def _stranded(shown: Shown, explained: Shown) -> Iterator[Way]:
     for candidate in explained["candidates"]:
         one = _member(shown, candidate["member"])
-        if one is None or all(page["verdict"] != "primary" for page in one["monitors"].values()):
+        if one is None or not _says_primary(one):
             continue
         if not candidate["for_failover"]:
             yield _way(f"Make sure that {shown['active']} takes no writes any more. Then send clients to {one['name']}, which says Primary:",
@@ -195,7 +204,7 @@ def _alerts(shown: Shown, explained: Shown) -> Iterator[Way]:
             yield from _returned(shown, explained, member)
         elif kind == "NoEligibleStandby" and shown["active"] == shown["primary"]:  # after a move, the way back tells
             yield _way("Nobody could take over. Each practice that is not kept:", f"lbctl readiness {shown['name']}")
-        elif kind in ALERTS:
+        elif kind in ALERTS and not (kind == "TrafficOnUnpromoted" and _unserved(shown)):
             text, command = (part.format(service=shown["name"], member=member) for part in ALERTS[kind])
             yield _way(text, command)
 
@@ -204,12 +213,16 @@ def _returned(shown: Shown, explained: Shown, member: str) -> Iterator[Way]:
     active = shown["active"]
     if _open(explained):
         return
-    if shown["promoted"]:
+    if _says_primary(_member(shown, active)):
         yield _way(f"On {member}, so that clients with old answers cannot write there: `failover client-connection disable`, "
                    f"`failover mode secondary`; then sync it from {active}.")
     else:  # a sync now could overwrite the newer copy with the older one
-        yield _way(f"{member} says Primary, and {active}, which has the traffic, was not seen to serve: find out which of them took the last writes "
-                   "before anything is synced.")
+        yield _way(f"{member} says Primary, and {active}, which has the traffic, does not: find out which of them took the last writes before "
+                   "anything is synced.")
+
+
+def _says_primary(member: Shown | None) -> bool:
+    return member is not None and any(page["verdict"] == "primary" for page in member["monitors"].values())
 
 
 def _open(explained: Shown) -> bool:
@@ -234,7 +247,8 @@ def _way_back(shown: Shown, explained: Shown) -> Iterator[Way]:
 
 
 def _drive(shown: Shown, explained: Shown, primary: Shown) -> Iterator[Way]:
-    if explained["resume"].get("driven"):
+    # The drive syncs from the active: offered against a Standby it would lead to an exchange in the wrong direction.
+    if explained["resume"].get("driven") and _says_primary(_member(shown, shown["active"])):
         first = "" if primary["verdict"] == "standby" else f"once {primary['name']} says Standby (`failover mode secondary` there), "
         yield _way(f"Or {first}let lbctl do all of it over SSH, the last sync included:", f"lbctl resume {shown['name']} --drive")
 

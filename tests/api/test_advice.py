@@ -80,6 +80,31 @@ def test_with_a_standby_as_active_and_the_way_back_shut_nobody_is_told_to_sync_f
     assert not any("then sync it from" in way["text"] for way in ways)
 
 
+def test_after_roles_were_returned_by_hand_nobody_is_told_to_exchange_them_again() -> None:
+    """SEMANTICS 3 (i): A says Primary again, B, which has the traffic and was promoted, says Standby: `stranded`. Demoting A would undo the work."""
+    back = stories.failed_over()["members"][0]
+    demoted = {**stories.unpromoted()["members"][1], "health": "down", "verdict": "failed", "promoted": True}
+    lacks = {"resume": {"open": False, "driven": True, "rule": "re-synced", "evidence": "no sync is known", "opens": "--attest-synced"}}
+    state = {"state": "stranded", "conditions": ["stranded", "failed-over"]}
+    ways = told("failed-over", lacks, **state, members=[back, demoted], alerts=stories.failed_over()["alerts"])
+    assert not any("failover mode secondary" in way["text"] or "--drive" in way["command"] for way in ways)
+    assert any("not open yet, re-synced: no sync is known. It opens with: --attest-synced" in way["text"] for way in ways)
+
+
+def test_while_lbctl_promotes_nobody_is_told_to() -> None:
+    run = {**stories.running()["run"], "kind": "promote", "target": "core-b"}
+    ways = told("unpromoted", run=run)
+    assert ways[0]["text"].startswith("lbctl makes core-b the Primary itself") and "failover mode primary" not in commands(ways)
+
+
+def test_one_trouble_is_not_told_twice() -> None:
+    """The state and its alerts know of the same: the command stands where it is most urgent."""
+    late = [{"kind": "TrafficOnUnpromoted", "member": "core-b", "text": "…"}]
+    assert sum("Promote core-b" in way["text"] for way in told("unpromoted", alerts=late)) == 1
+    raced = [{"kind": "SelfPromotedNotAdopted", "member": "core-b", "text": "…"}]
+    assert commands(told("stranded", approvals=[], alerts=raced)) == ["lbctl failover core --to core-b --reason …"]
+
+
 @pytest.mark.parametrize(("driven", "offered"), [(True, True), (False, False)], ids=["with a hand on both", "without"])
 def test_a_drive_is_offered_only_where_lbctl_has_a_hand_on_both_cores(driven: bool, offered: bool) -> None:
     resume = {**stories.EXPLAINED["failed-over"]["resume"], "driven": driven}
