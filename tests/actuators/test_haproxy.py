@@ -103,3 +103,39 @@ async def test_what_is_not_there_is_said(tmp_path: Path, settings: Settings, rea
         with pytest.raises(ActuatorError) as raised:
             await Haproxy(Settings(where, settings.backend, settings.servers), None).apply(desired(1, "a"))
         assert raised.value.reason == reason
+
+
+@asynccontextmanager
+async def recording(directory: Path, *serving: str) -> AsyncIterator[tuple[Path, list[str]]]:
+    """A runtime socket of three servers, of which these serve; and what is set through it, in order."""
+    said: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        command = (await reader.readline()).decode().strip()
+        if command.startswith("show servers state"):
+            rows = [f"{name} 192.0.2.{number} {0 if name in serving else 1}" for number, name in enumerate("abc")]
+            writer.write("\n".join(["1", "# srv_name srv_addr srv_admin_state", *rows]).encode())
+        elif command.startswith(("set server", "shutdown")):
+            said.append(command)
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, directory / "runtime")
+    try:
+        yield directory / "runtime", said
+    finally:
+        server.close()
+
+
+async def test_of_one_active_member_the_old_one_goes_first_with_its_sessions(tmp_path: Path) -> None:
+    """SEMANTICS section 8: only one Core may take writes, so there is no moment with two."""
+    async with recording(tmp_path, "a") as (socket, said):
+        await Haproxy(Settings(str(socket), "cores"), None).apply(desired(1, "b"))
+    assert said == ["set server cores/a state maint", "shutdown sessions server cores/a", "set server cores/b state ready"]
+
+
+async def test_of_a_pool_the_new_ones_come_first(tmp_path: Path) -> None:
+    """There is no moment without a server."""
+    async with recording(tmp_path, "c") as (socket, said):
+        await Haproxy(Settings(str(socket), "cores"), None).apply(desired(1, "a", "b"))
+    assert said == ["set server cores/a state ready", "set server cores/b state ready", "set server cores/c state maint",
+                    "shutdown sessions server cores/c"]

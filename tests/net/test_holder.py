@@ -263,6 +263,7 @@ async def test_an_address_that_somebody_removes_is_put_back(net: Network) -> Non
         await take(a, one)
         a.run("ip", "addr", "del", V4, "dev", "eth0")
         await until(lambda: a.has(plain(V4)), "it was not put back")
+        assert one.tally["address-removed"] == 1
 
 
 class Jumping(SystemClock):
