@@ -119,9 +119,12 @@ class Outside:
             raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         raw.setblocking(False)
         writer: asyncio.StreamWriter | None = None
+        mine = True
         try:
             async with asyncio.timeout(limit_s):
                 await asyncio.get_running_loop().sock_connect(raw, (self._cores[core], 4443))
+                # From here on its transport closes it: a second hand would free its number for somebody else, whom the transport then unregisters.
+                mine = False
                 reader, writer = await asyncio.open_connection(sock=raw, ssl=self._trust, server_hostname=self._cores[core])
                 writer.write(request.encode())
                 reply = await reader.read(65536)
@@ -136,7 +139,7 @@ class Outside:
         finally:
             if writer is not None:
                 writer.transport.abort()
-            else:
+            elif mine:
                 raw.close()
         head, _, body = reply.decode().partition("\r\n\r\n")
         with contextlib.suppress(IndexError, ValueError):
