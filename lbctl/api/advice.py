@@ -126,6 +126,9 @@ def _unpromoted(shown: Shown, explained: Shown) -> Iterator[Way]:
                    f"lbctl resume {shown['name']}")
         yield _way(f"Only if {shown['primary']} is not to be used: promote {name} (`failover mode primary` there).")
         return
+    # Two Primaries are worse than none: who else says so has to be settled first (`_returned`, or the alert of an exchange).
+    if any(_says_primary(member) for member in shown["members"]):
+        return
     yield _way(f"Promote {name}, unless it does so by itself: on its command line, `enable`, then", "failover mode primary")
 
 
@@ -216,9 +219,12 @@ def _returned(shown: Shown, explained: Shown, member: str) -> Iterator[Way]:
     if _says_primary(_member(shown, active)):
         yield _way(f"On {member}, so that clients with old answers cannot write there: `failover client-connection disable`, "
                    f"`failover mode secondary`; then sync it from {active}.")
-    else:  # a sync now could overwrite the newer copy with the older one
-        yield _way(f"{member} says Primary, and {active}, which has the traffic, does not: find out which of them took the last writes before "
-                   "anything is synced.")
+        return
+    # A sync now could overwrite the newer copy with the older one, and a promotion make two that take writes.
+    yield _way(f"{member} says Primary, and {active}, which has the traffic, does not: find out which of them took the last writes before anything "
+               f"is synced. If {member} has them all:", f"lbctl resume {shown['name']} --attest-synced --reason …")
+    if _unserved(shown):
+        yield _way(f"If {active} has them: `failover mode secondary` on {member} first, then `failover mode primary` on {active}.")
 
 
 def _says_primary(member: Shown | None) -> bool:
@@ -233,7 +239,8 @@ def _way_back(shown: Shown, explained: Shown) -> Iterator[Way]:
     """The ways out of a failover: back to the primary, or stay and exchange the roles. Only what would not be refused for a reason known now."""
     resume, name, active = explained["resume"], shown["name"], shown["active"]
     primary = _member(shown, shown["primary"])
-    if resume is None or primary is None or (_unserved(shown) and resume["open"]):
+    # While nobody with the traffic serves, and the primary does, the ways above are the ways back.
+    if resume is None or primary is None or (_unserved(shown) and _says_primary(primary)):
         return
     if resume["open"]:
         yield _way(f"The way back to {primary['name']} is open:", f"lbctl resume {name}")

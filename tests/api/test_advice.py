@@ -72,12 +72,14 @@ def test_while_nothing_was_written_on_the_new_side_going_back_comes_first_and_no
     assert not any("sync" in way["text"] for way in ways[:2]) and commands(ways).count("lbctl resume core") == 1
 
 
-def test_with_a_standby_as_active_and_the_way_back_shut_nobody_is_told_to_sync_from_it() -> None:
-    """Who took the last writes is not known then: the wrong sync loses them for good."""
+def test_with_a_standby_as_active_and_the_way_back_shut_nobody_is_told_to_sync_or_to_promote() -> None:
+    """Who took the last writes is not known then: the wrong sync loses them for good, and a promotion makes two that take more."""
     alerts = [{"kind": "OldPrimaryReturned", "member": "core-a", "text": "…"}]
-    ways = told("unpromoted", alerts=alerts)
-    assert any("find out which of them took the last writes" in way["text"] for way in ways)
-    assert not any("then sync it from" in way["text"] for way in ways)
+    members = stories.failed_over()["members"][:1] + stories.unpromoted()["members"][1:]
+    ways = told("unpromoted", alerts=alerts, members=members)
+    assert "find out which of them took the last writes before anything is synced" in ways[0]["text"]
+    assert commands(ways) == ["lbctl resume core --attest-synced --reason …"]
+    assert ways[1]["text"] == "If core-b has them: `failover mode secondary` on core-a first, then `failover mode primary` on core-b."
 
 
 def test_after_roles_were_returned_by_hand_nobody_is_told_to_exchange_them_again() -> None:
