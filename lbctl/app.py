@@ -311,6 +311,8 @@ class App:
         await self._serve(new)
         try:
             charges = [self._charge(new, name, made) for name in new.services]
+            for built in new.services.values():
+                wiring.probe_of(built.monitor, self.engine)  # a site's token is read: it may not fail when the rest is in force
         except ConfigError:
             await self._take_back(made, declared)
             raise

@@ -277,22 +277,39 @@ async def site_ready(app: App) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_reload_that_fails_while_it_is_made_leaves_everything_as_it_was(site: Site) -> None:
-    """H37: what can be seen only when it is used (a certificate that is none) is refused with the file, and no zone of it is served."""
+FILES = "cert_file: crt, key_file: key, ca_file: ca"
+UNUSABLE = {
+    "certificate": f"""
+      - vip: {{address: 192.0.2.9/32, interface: lo, agents: {{core-a: 127.0.0.1, core-b: 127.0.0.2}}, {FILES}}}
+""",
+    "no token": """
+  above:
+    monitor: {site: {service: core, token_file: token}}
+    members:
+      - {name: east, role: primary, address: 192.0.2.20, url: "http://127.0.0.1:1"}
+      - {name: west, role: secondary, address: 192.0.2.21, url: "http://127.0.0.1:2"}
+    actuators: [{authoritative: {name: above.gtm.example.com}}]
+""",
+}
+"""What can be seen only when it is used, by the word that tells it."""
+
+
+@pytest.mark.parametrize("word", UNUSABLE)
+async def test_a_reload_that_fails_while_it_is_made_leaves_everything_as_it_was(site: Site, word: str) -> None:
+    """H37: refused with the file; no zone, name or TTL of it is served, and what was watched is watched."""
     app = await site.start()
     try:
         await site.until_state("normal")
-        for name in ("crt", "key", "ca"):
-            (site.path / name).write_text("no certificate")
-        files = "cert_file: crt, key_file: key, ca_file: ca"
-        vip = f"{{address: 192.0.2.9/32, interface: lo, agents: {{core-a: 127.0.0.1, core-b: 127.0.0.2}}, {files}}}"
+        for name in ("crt", "key", "ca", "token"):
+            (site.path / name).write_text("no such thing")
         new = site.file.read_text().replace("  zones: {", "  zones: {new.example.com: {ns: {ns1.new.example.com: [192.0.2.1]}}, ")
-        site.file.write_text(new.replace("ttl: 30", "ttl: 5").rstrip("\n") + f"\n      - vip: {vip}\n")
-        with pytest.raises(ConfigError, match="certificate"):
+        site.file.write_text(new.replace("ttl: 30", "ttl: 5").rstrip("\n") + UNUSABLE[word])
+        with pytest.raises(ConfigError, match=word):
             await app.reload("test")
         assert app.dns is not None
         assert [zone.settings.name for zone in app.dns.zones] == ["gtm.example.com"]
         assert app.dns.register.declared() == {"core.gtm.example.com": 30}
+        assert app.controller.names == ("core",)
         assert not app.config_ok
         assert await site.answer() == (A,)
     finally:
