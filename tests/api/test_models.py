@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -97,3 +99,25 @@ def test_an_outage_that_is_not_proven_is_told_in_the_reason_and_by_what_helps() 
     assert one.view["state"] == "normal" and one.view["reason"] == "a has the traffic; a fails, which is not proven for good yet"
     assert why["suspect"] == "a" and why["advice"][0]["text"].startswith("Nothing to type yet: a fails, and it is not proven down (a status:")
     assert "outage not proven" in why["advice"][0]["text"] and why["advice"][0]["text"].endswith("traffic would move to b.")
+
+
+LOOKS = ("ok/primary", "503/standby", "refused", "503/primary", "ok/standby", "tls", "fail")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_what_helps_is_a_sentence_about_members_that_exist(seed: int) -> None:
+    """Nights that nobody has written down: pages change at random, people hold, maintain and force."""
+    dice = random.Random(seed)
+    one = Stage(stage.chain() if seed % 3 == 0 else stage.pair()).normal()
+    asked = (SetHold(service="core", by="otto", reason="audit"), MaintenanceOn(service="core", by="vera", reason="patch", until=one.now + 600),
+             Failover(service="core", by="otto", reason="x", to="b", force=True, accept=frozenset({"active-down", "candidate-standby", "re-synced"})))
+    for _ in range(25):
+        one.rounds(dice.randint(1, 6), **{name: dice.choice(LOOKS) for name in one.settings.names})
+        if dice.random() < 0.15:
+            one.ask(dice.choice(asked))
+        why = explained(one)
+        Explanation.model_validate(why)
+        for way in why["advice"]:
+            assert "None" not in way["text"] and not re.search(r"[{}]|MEMBER|SERVICE", way["text"] + way["command"]), (one.view["state"], way)
+        typed = [way["command"] for way in why["advice"] if way["command"]]
+        assert len(typed) == len(set(typed))
