@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from lbctl.dns import wire
-from lbctl.dns.templates import TEMPLATES_MAX, Label, Templates
+from lbctl.dns.templates import TEMPLATES_MAX, Label, Negative, Refusal, Template, Templates
 from lbctl.dns.wire import Query
 from lbctl.dns.zone import Answer, RRset, Zone, answer
 
@@ -86,15 +86,22 @@ class Responder:
                 return template.reply(data)
         zone = self.find(query.name)
         if (rcode := _refusal(query, zone, host)) is not None or zone is None:
-            return self.refuse(data, query, rcode or wire.REFUSED, tcp=tcp)
+            reply = self.refuse(data, query, rcode or wire.REFUSED, tcp=tcp)
+            if zone is None and rcode == wire.REFUSED and not tcp:
+                named = label(query.qtype, rcode, tcp=False)
+                self.templates.keep(data, query, Refusal(reply[2:12], query.end, reply[query.end :], named, self._zones))
+            return reply
         found = answer(zone, query.name, query.qtype)
         self.count(query.qtype, found.rcode, tcp=tcp)
         cap = None if zone.settings.fed else self.caps.get(query.name)
         room = 65535 if tcp else max(wire.UDP_SIZE_MIN, min(query.size or 0, UDP_SIZE_MAX))
         head, tails = encode(query, found, cap, room)
         if not tcp and zone.settings.dnssec == "off":
-            alone = zone.origin not in self._outer
-            self.templates.keep(data, query, found.rcode, head, tails, zone, label(query.qtype, found.rcode, tcp=False), alone=alone)
+            named = label(query.qtype, found.rcode, tcp=False)
+            if found.rcode == wire.NOERROR:
+                self.templates.keep(data, query, Template(head, query.end, tails, named))
+            elif found.rcode == wire.NXDOMAIN and zone.origin not in self._outer:
+                self.templates.keep(data, query, Negative(head, query.end, tails[0], named, zone))
         return b"".join((data[:2], head, data[12 : query.end], tails[0]))
 
     def refuse(self, data: bytes, query: Query, rcode: int, *, tcp: bool) -> bytes:

@@ -176,7 +176,8 @@ def batched(sock: socket.socket, desk: Desk) -> Callable[[], None]:
             return
         if arrays.wildcard:
             arrays.reopen(count)
-        data = bytes(view[: count * SLOT_BYTES])  # one copy for all: a slice of bytes is cheap, and can be a key
+        # One copy for all: a slice of bytes is cheap and can be a key, and the question is still whole when the reply is written around it.
+        data = bytes(view[: count * SLOT_BYTES])
         limit = desk.limit
         if limit is not None:
             limit.open(desk.time())

@@ -6,16 +6,17 @@ costs a dictionary look-up and two copies.
 
 A flood asks for random names instead, and nothing may be kept for each of them. All that the NXDOMAINs of one zone differ in is the question
 and the place of the zone's name in it, so one `Negative` for each zone, question type, flags and EDNS answers for every name that is not there,
-at any depth. It is found by what follows the unknown labels; that the name is really not there is asked of the zone each time.
+at any depth; and one `Refusal` for every name outside all zones. They are found by what follows the unknown labels; that the name is really not
+there is asked of the zones each time.
 
-Both are made from a reply that the zone gave to a whole, parsed question; a later packet has the same bytes but for labels that are looked at,
-so it needs no parsing to be known as sound. The table is bounded and emptied by every change, so it can neither grow nor be stale.
+All are made from a reply to a whole, parsed question; a later packet has the same bytes but for labels that are looked at, so it needs no
+parsing to be known as sound. The table is bounded and emptied by every change, so it can neither grow nor be stale.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import cycle
 
 from lbctl.dns import wire
@@ -64,20 +65,20 @@ class Template:
 class Negative(Template):
     """NXDOMAIN for any name of one zone, written over for each question: `fitted` tells it where the zone's name begins."""
 
-    __slots__ = ("_after", "_below", "_last", "_nodes", "_origin_bytes")
+    __slots__ = ("_after", "_below", "_last", "_nodes", "suffix_bytes")
 
     def __init__(self, head: bytes, end: int, tail: bytes, label: Label, zone: Zone) -> None:
         super().__init__(head, end, (tail,), label)
         self._nodes, self._below = zone.nodes, zone.below
-        self._origin_bytes = len(zone.origin)
-        self._after = self._origin_bytes + 4
+        self.suffix_bytes = len(zone.origin)
+        self._after = self.suffix_bytes + 4
         # Beyond this the name is too long, or the reply longer than what the least of clients takes: the slow way knows what to do.
         longest = min(NAME_BYTES_MAX + 16, wire.UDP_SIZE_MIN - len(tail))
         self._last = longest - self._after - 2
 
     def fitted(self, low: bytes, at: int) -> Negative | None:
         """Itself, as the reply to `low` with the zone's name at `at`; None where the name is there after all, or the reply too long."""
-        name = low[_HEADER : at + self._origin_bytes]
+        name = low[_HEADER : at + self.suffix_bytes]
         if at > self._last or name in self._nodes or name in self._below:
             return None
         at += 2  # the whole packet has its id in front
@@ -90,47 +91,71 @@ class Negative(Template):
         return self
 
 
+class Refusal(Template):
+    """REFUSED for any name outside all zones, written over for each question."""
+
+    __slots__ = ("_zones",)
+    suffix_bytes = 1
+
+    def __init__(self, head: bytes, end: int, tail: bytes, label: Label, zones: Container[bytes]) -> None:
+        super().__init__(head, end, (tail,), label)
+        self._zones = zones
+
+    def fitted(self, low: bytes, at: int) -> Refusal | None:
+        """Itself, as the reply to `low` with the root at `at`; None where a zone holds the name, or the name is too long."""
+        if at >= _NAME_END:
+            return None
+        label = _HEADER
+        while label < at:
+            if low[label : at + 1] in self._zones:
+                return None
+            label += 1 + low[label]
+        self.end = at + 7  # the id, the root, the type and the class
+        self.size = self.end + len(self.tail)
+        return self
+
+
 class Templates:
-    """The table. `exact` has the packets that are known, `absent` answers for names that are not."""
+    """The table. `exact` has the packets that are known, `absent` is for names that are not there."""
 
     def __init__(self, size_max: int = TEMPLATES_MAX) -> None:
         self.exact: dict[bytes, Template] = {}
-        self._negatives: dict[bytes, dict[bytes, Negative]] = {}
-        self._negatives_count = 0
+        self._endings: dict[bytes, dict[bytes, Negative | Refusal]] = {}
+        self._endings_count = 0
         self._size_max = size_max
         self._counts: Counter[Label] = Counter()
 
     def __len__(self) -> int:
-        return len(self.exact) + self._negatives_count
+        return len(self.exact) + self._endings_count
 
     def find(self, low: bytes) -> Template | None:
         """The template for `low`, a packet after its id in lower case; None: the zone is to be asked."""
         return self.exact.get(low) or self.absent(low)
 
     def absent(self, low: bytes) -> Template | None:
-        """The NXDOMAIN for `low`; None: it is not known to get one."""
-        endings = self._negatives.get(low[:_HEADER])
+        """The NXDOMAIN or REFUSED for `low`; None: it is not known to get one."""
+        endings = self._endings.get(low[:_HEADER])
         if endings is None:
             return None
         at = _HEADER
         try:
             while 0 < (length := low[at]) < 64 and at < _NAME_END:
                 at += 1 + length
-                negative = endings.get(low[at:])
-                if negative is not None:
-                    return negative.fitted(low, at)
+                found = endings.get(low[at:])
+                if found is not None:
+                    return found.fitted(low, at)
         except IndexError:  # cut short, cheaper than to look at each label
             return None
         return None
 
-    def keep(self, data: bytes, query: Query, rcode: int, head: bytes, tails: list[bytes], zone: Zone, label: Label, *, alone: bool) -> None:
-        """Remembers the zone's reply to a plain question where that is safe. `alone`: no other zone is inside this one.
+    def keep(self, data: bytes, query: Query, made: Template) -> None:
+        """Remembers what a plain question got, where that is safe.
 
         Letters outside the name are the danger of a key in lower case: a packet that differs there in that one bit would get this reply too.
         In the question's type they do no harm, for none that a zone holds has one, and all others are answered alike. In the EDNS size
         they do none where every client takes the whole reply.
         """
-        whole = query.end + len(tails[0]) <= wire.UDP_SIZE_MIN and not head[0] & wire.TC >> 8
+        whole = made.size <= wire.UDP_SIZE_MIN and not made.head[0] & wire.TC >> 8
         fixed = data[2:12] + data[query.end - 2 : query.end + 3] + data[query.end + 5 :]
         if not query.plain or not _LETTERS.isdisjoint(fixed):
             return
@@ -139,12 +164,13 @@ class Templates:
         if len(self) >= self._size_max:
             self.clear()
         low = data[2:].lower()
-        if rcode == wire.NOERROR:
-            self.exact[low] = Template(head, query.end, tails, label)
-        elif rcode == wire.NXDOMAIN and alone and whole:
-            ending = low[query.end - 6 - len(zone.origin) :]
-            self._negatives.setdefault(low[:_HEADER], {})[ending] = Negative(head, query.end, tails[0], label, zone)
-            self._negatives_count += 1
+        if not isinstance(made, Negative | Refusal):
+            self.exact.setdefault(low, made)
+        elif whole:
+            endings = self._endings.setdefault(low[:_HEADER], {})
+            before = len(endings)
+            endings.setdefault(low[query.end - 6 - made.suffix_bytes :], made)  # the one that is there has counted
+            self._endings_count += len(endings) - before
 
     def count(self, label: Label) -> None:
         """Counts one reply that came from no template."""
@@ -161,10 +187,10 @@ class Templates:
         """Forgets all replies, and no count."""
         self._counts = self.counts()
         self.exact.clear()
-        self._negatives.clear()
-        self._negatives_count = 0
+        self._endings.clear()
+        self._endings_count = 0
 
     def _all(self) -> Iterable[Template]:
         yield from self.exact.values()
-        for endings in self._negatives.values():
+        for endings in self._endings.values():
             yield from endings.values()

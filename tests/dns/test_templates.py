@@ -83,7 +83,8 @@ def test_mutated_packets_that_the_table_knows_are_answered_as_the_zone_does() ->
     """One that is broken is never taken for one that is not."""
     known, hits = zones(), 0
     made = fresh(known)
-    nope = [wire.encode_query(7, wire.encode_name(f"{label}.gtm.example.com"), qtype) for label in ("n", "n.o", "core.x") for qtype in (1, 28)]
+    names = ("n.gtm.example.com", "n.o.gtm.example.com", "core.x.gtm.example.com", "core.example.org")
+    nope = [wire.encode_query(7, wire.encode_name(name), qtype) for name in names for qtype in (1, 28)]
     dice = random.Random(4)
     for data in (*nope, *mutants(5, 4000)):
         fast(made, data)
@@ -114,11 +115,13 @@ def test_broken_and_endless_names_get_what_the_slow_way_gives_them(zone: ZoneSet
     odd = [b"\2yy" + labels for labels in longest]
     found = []
     for prefix in (b"\3abc", *longest, *odd, *PREFIXES):
-        data = head + prefix + name + tail
-        reply, hit = fast(made, data)
-        assert reply == fresh(known).respond(data, HOST)
-        found.append(hit)
-    assert any(found)
+        for suffix in (name, b"\3org\0"):
+            data = head + prefix + suffix + tail
+            reply, hit = fast(made, data)
+            assert reply == fresh(known).respond(data, HOST)
+            found.append(hit)
+    assert any(found[0::2])
+    assert any(found[1::2])
 
 
 def test_a_client_that_takes_more_is_not_told_to_come_by_tcp_because_another_was() -> None:
@@ -147,6 +150,24 @@ def hits(made: Responder, *names: str, qtype: int = wire.A) -> list[bool]:
 
 def test_the_second_unknown_name_is_answered_from_the_table_at_any_depth() -> None:
     assert hits(made_with(NAME), "a.gtm.example.com", "b.gtm.example.com", "c.d.e.f.gtm.example.com", f"x.{NAME}") == [False, True, True, True]
+
+
+def test_names_of_other_zones_are_refused_from_the_table_and_a_new_zone_is_not() -> None:
+    made = made_with(NAME)
+    assert hits(made, ".", "example.org", "a.b.example.net", "com", "example.com", NAME, "gtm.example.com") == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert hits(made, ".", ".", "example.org") == [False, False, True]
+    assert made.counts()["udp", "A", "REFUSED"] == 8
+    zone = Zone(OUTER, 100)
+    made.zones = {**made.zones, zone.origin: zone}
+    assert hits(made, "example.org", "a.b.example.net", "b.example.net") == [False, False, True]
 
 
 def test_a_name_that_is_there_is_never_denied_by_the_table() -> None:
