@@ -252,7 +252,6 @@ class Metrics:
         lines["lbctl_config_last_reload_successful"].append(f" {int(self._config_ok())}")
         lines["lbctl_build_info"].append(f"{labels(version=__version__, python=platform.python_version())} 1")
 
-
     async def _others(self, lines: Lines) -> None:
         """What other parts count for themselves."""
         for number, (name, pairs, value) in enumerate(row for rows in self._rows for row in rows()):

@@ -74,13 +74,6 @@ class Runner:
         step = may_go_on(state)
         return None if step is None or state.saved.run is None else (state.saved.run, step)
 
-    async def _settled(self, name: str, step: str) -> None:
-        """Waits until the policy has heard of the outcome, which includes its being saved."""
-        while (run := self._controller.case(name).saved.run) is not None and run.doing in ("", step) and run.step != step and not run.failed:
-            if run.undoing and run.step == "begin" and not run.doing:
-                return
-            await self._clock.sleep(LOOK_EVERY_S)
-
     async def _do(self, name: str, run: Run, step: RunStep) -> Outcome:
         if not step.command:
             return await self._verify(name, run)

@@ -341,7 +341,6 @@ class Holder:
         self._answered_at = self._series_at = self._next_at = now
         self._wake.set()
 
-
     def _tell(self, kind: str, text: str) -> None:
         self.tally[kind] += 1
         if self._told is not None:

@@ -44,6 +44,7 @@ class Checked:
     head: int
     broken_at: int | None = None
 
+
 # Retries come within seconds; a day covers the script that somebody starts again the next morning.
 RECEIPT_KEEP_S = 86400.0
 RECEIPTS_MAX = 2000

@@ -41,7 +41,6 @@ class MemoryStore:
     def __init__(self, path: object = "", limits: JournalLimits = AS_IN_THE_CONTRACT, *, disk: Disk | None = None) -> None:
         self.disk = disk or Disk()
         self.problem = ""
-        self._limits = limits
 
     async def load(self, service: str) -> Loaded:
         revision, saved = self.disk.states.get(service, (0, None))

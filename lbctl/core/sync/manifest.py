@@ -19,7 +19,6 @@ from typing import Generic, TypeVar
 BUCKET_BITS = 12
 LEAF_BITS = 3
 LEAVES = 1 << (BUCKET_BITS - LEAF_BITS)
-LEAF_ROWS = 1 << LEAF_BITS
 MARK_BYTES = 6
 MARK_MASK = (1 << (8 * MARK_BYTES)) - 1
 
