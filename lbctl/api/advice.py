@@ -101,8 +101,11 @@ def _suspect(shown: Shown, explained: Shown) -> Iterator[Way]:
     rows = (row for candidate in explained["candidates"] for row in candidate["rules"] if row["rule"] == "active-down")
     seen = next((row["evidence"] for row in rows), active["detail"])
     would = (explained["if_active_failed"] or {}).get("text", "nothing moves")
-    yield _way(f"Nothing to type yet: {active['name']} fails, and it is not proven down ({seen}). If that goes on, {would}.",
-               f"lbctl status {shown['name']} --watch")
+    if active["verdict"] == "failed":
+        text = f"Nothing to type yet: {active['name']} fails, and it is not proven down ({seen}). If that goes on, {would}."
+    else:
+        text = f"Nothing to type: {active['name']} answers again, not yet often enough to count as up ({seen})."
+    yield _way(text, f"lbctl status {shown['name']} --watch")
 
 
 def _unserved(shown: Shown) -> str:
@@ -203,6 +206,9 @@ def _lacking(shown: Shown, candidate: Shown) -> Way:
 def _alerts(shown: Shown, explained: Shown) -> Iterator[Way]:
     for alert in shown["alerts"]:
         kind, member = alert["kind"], alert["member"] or "MEMBER"
+        # Where everything fails, the state has told what to do: that a standby is among it is no news.
+        if shown["state"] in ("all-down", "blind", "common-mode") and kind in ("NoEligibleStandby", "StandbyDown"):
+            continue
         if kind == "OldPrimaryReturned":
             yield from _returned(shown, explained, member)
         elif kind == "NoEligibleStandby" and shown["active"] == shown["primary"]:  # after a move, the way back tells
@@ -244,8 +250,10 @@ def _way_back(shown: Shown, explained: Shown) -> Iterator[Way]:
         return
     if resume["open"]:
         yield _way(f"The way back to {primary['name']} is open:", f"lbctl resume {name}")
+    elif failing(shown) is not None or shown["state"] not in (*UNPROVEN, "stranded"):
+        return  # an outage comes first: what it lacks is told by its state
     elif primary["health"] == "down":
-        if failing(shown) is None and shown["state"] in UNPROVEN:
+        if shown["state"] in UNPROVEN:
             yield _way(f"Repair {primary['name']}: until then nobody can take over from {active}. Traffic stays when it comes back.")
     else:
         yield _way(f"The way back to {primary['name']} is not open yet, {resume['rule']}: {resume['evidence']}. It opens with: {resume['opens']}.")

@@ -125,6 +125,20 @@ def test_an_active_that_fails_is_seen_only_while_no_condition_tells_of_it() -> N
     assert failing(stories.normal()) is None and failing(stories.down()) is None and failing(stories.pool()) is None
 
 
+def test_an_active_that_answers_again_is_not_said_to_fail() -> None:
+    """Down until `rise` good looks: the last one was good."""
+    back = {**stories.suspect()["members"][0], "verdict": "ok"}
+    ways = told("suspect", members=[back, stories.suspect()["members"][1]])
+    assert ways[0]["text"].startswith("Nothing to type: core-a answers again, not yet often enough to count as up")
+
+
+def test_an_outage_comes_before_the_way_back_and_is_not_told_twice() -> None:
+    alerts = [{"kind": kind, "member": "core-b", "text": "…"} for kind in ("StandbyDown", "NoEligibleStandby")]
+    assert commands(told("all-down", alerts=alerts)) == ["lbctl probe core/core-a"]
+    ways = told("failed-over", state="down", conditions=["down"], alerts=[])
+    assert not any("way back" in way["text"] for way in ways)
+
+
 def test_every_alert_says_what_helps_as_its_notice_does() -> None:
     elsewhere = {"ApprovalPending", "NoEligibleStandby", "OldPrimaryReturned"}
     assert set(ALERTS) == {kind for kind in WORDS if kind[0].isupper()} - elsewhere
