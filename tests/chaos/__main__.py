@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.chaos.story import LONG_S, tell
+from tests.chaos.story import LONG_S, Told, tell
 
 
 def main() -> int:
@@ -19,12 +19,13 @@ def main() -> int:
     parser.add_argument("--span", type=float, default=LONG_S, help="seconds of play")
     parser.add_argument("--keep", type=Path, help="where the files of a story that went wrong are kept")
     given = parser.parse_args()
-    # Whoever ends a long run ends what it has started, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     failed, void, moves, seeds = 0, 0, 0, range(given.first, (given.first if given.last is None else given.last) + 1)
     for seed in seeds:
-        told = asyncio.run(tell(seed, given.span, verbose=given.verbose, keep=given.keep))
+        try:
+            told = asyncio.run(_told(seed, given))
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            print(f"ended in seed {seed}")
+            break
         moves += told.moves
         well = "" if told.wrong else f", void: {told.void}" if told.void else ", all well"
         print(f"seed {seed}: {told.moves} moves, {told.writes} writes, {told.took_s:.0f} s{well}", flush=True)
@@ -35,6 +36,15 @@ def main() -> int:
             print("\n".join(("", *(() if given.verbose else told.story), *wrong, f"again: {told.again}", told.kept, "")), flush=True)
     print(f"{len(seeds)} stories, {moves} moves, {failed} failed, {void} void")
     return 1 if failed else 0
+
+
+async def _told(seed: int, given: argparse.Namespace) -> Told:
+    """Whoever ends a long run ends what it has started, too: also one that runs in the background, where SIGINT is not heard."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await tell(seed, given.span, verbose=given.verbose, keep=given.keep)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ A failing seed is named with the command that tells its story again. That the ju
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.chaos.plan import plan
 from tests.chaos.story import BRIEF_S, LONG_S, Told, tell
 
-SEEDS = (1, 2, 3)
+SEEDS = (3, 17, 22)
+"""lbctl killed in a move; a driven switchover and a death in it; a stopped lbctl and a Core that says 503."""
 LONG = range(2000, 2200)
 
 
@@ -19,9 +22,10 @@ def _right(told: Told) -> None:
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_that_must_not_be_whatever_fails(seed: int) -> None:
-    _right(await tell(seed, BRIEF_S))
+async def test_nothing_that_must_not_be_whatever_fails() -> None:
+    """All at once: a story mostly waits."""
+    for told in await asyncio.gather(*(tell(seed, BRIEF_S) for seed in SEEDS)):
+        _right(told)
 
 
 @pytest.mark.netns
