@@ -58,7 +58,8 @@ def test_the_unit_tests_catch_a_rule_that_never_or_always_fires(tmp_path: Path, 
     (tmp_path / "lbctl.rules.yml").write_text(yaml.safe_dump({"groups": [{"name": "broken", "rules": rules}]}))
     missed = set(ALERTS)
     for file in PROMETHEUS.glob("*.test.yml"):
-        (tmp_path / file.name).write_text(file.read_text())
+        # What never changes needs no look every 30 s: that is most of promtool's work.
+        (tmp_path / file.name).write_text(re.sub(r"^evaluation_interval: .*$", "evaluation_interval: 5m", file.read_text(), flags=re.MULTILINE))
         done = run("promtool", "test", "rules", file.name, cwd=tmp_path)
         for failure in re.split(r"(?=expr: \")", done.stdout + done.stderr):
             if caught in failure and (named := re.search(r'alertname=\\"(\w+)\\"', failure)):
