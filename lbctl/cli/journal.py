@@ -126,7 +126,9 @@ def _below(event: Event) -> Iterator[str]:
     if isinstance(evidence, Mapping) and event["kind"] == "moved":
         rules = evidence.get("rules")
         if rules:
-            yield paint(f"all {len(rules)} rules held; -o json has what each rested on", QUIET)
+            accepted = [clean(str(rule)) for rule in evidence.get("accepted") or ()]
+            held = f"{len(rules) - len(accepted)} of {len(rules)} rules held, accepted all the same: {', '.join(accepted)}"
+            yield paint(f"{held if accepted else f'all {len(rules)} rules held'}; -o json has what each rested on", QUIET)
     elif isinstance(evidence, Mapping):
         rows = [(paint(str(key), QUIET), clean(_plain(value))) for key, value in evidence.items() if key != "rules"]
         yield from columns(row for row in rows if row[1])

@@ -103,16 +103,21 @@ def _failover(turn: Turn, command: ask.Failover) -> None:
     # A row that people's moves waive, but not for this: half-turned Cores have no side that may take writes.
     elif runs.turning(turn.case) and "not-held" not in command.accept:
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it, or --force --accept not-held")
-    elif not _blocked(turn, gate.operator_rows(turn.case, command.to), command.accept if command.force else frozenset()):
+    elif not _blocked(turn, rows := gate.operator_rows(turn.case, command.to), command.accept if command.force else frozenset()):
         # Before the move, so that what was under way for the old active cannot go on against the new one.
         runs.overtaken(turn)
         # `begin` makes the move an operator's: latch and `needs_resync` of the target fall, and so does the lockout.
-        _go(turn, command.to, "failover", command)
+        _go(turn, command.to, "failover", command, rows)
         runs.promote(turn, command.to, command.by)
 
 
-def _go(turn: Turn, target: str, verb: str, command: Command) -> None:
-    moves.begin(turn, target, trigger=moves.OPERATOR, verb=verb, by=command.by, reason=command.reason or "asked for by an operator")
+def _go(turn: Turn, target: str, verb: str, command: Command, rows: tuple[RuleResult, ...] = ()) -> None:
+    # As for an automatic move: how old the copy was that took over must be known afterwards too, whoever decided (H1). What did not hold and was
+    # accepted is named beside it.
+    seen: dict[str, Any] = {"rules": _told(rows)} if rows else {}
+    if overridden := sorted(row.rule for row in rows if not row.holds):
+        seen["accepted"] = overridden
+    moves.begin(turn, target, trigger=moves.OPERATOR, verb=verb, by=command.by, reason=command.reason or "asked for by an operator", **seen)
     turn.answer(Code.ACCEPTED, f"{verb}: traffic of {turn.settings.name} moves to {target}", epoch=turn.saved.epoch, active=target)
 
 
@@ -333,7 +338,8 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
         turn.refuse("not-held", "a run is open on the Cores: finish or abort it first")
         return
     # Judged again at the yes: between question and answer the active may have come back (H10).
-    if _blocked(turn, gate.operator_rows(turn.case, approval.to), frozenset()):
+    rows = gate.operator_rows(turn.case, approval.to)
+    if _blocked(turn, rows, frozenset()):
         return
     # After the rows: nobody is woken as a second person for a move that would be refused.
     if seconds.wanted(turn, command) and not approval.first_yes:
@@ -341,7 +347,7 @@ def _approve(turn: Turn, command: ask.Approve) -> None:
         return
     runs.overtaken(turn)
     # A verb of its own: the journal must tell a move that lbctl proposed from one that somebody thought of.
-    _go(turn, approval.to, "approved", command)
+    _go(turn, approval.to, "approved", command, rows)
     runs.promote(turn, approval.to, command.by)
 
 

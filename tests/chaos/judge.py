@@ -22,7 +22,7 @@ QUIET_S = 15.0
 FRESH_S = 2 * INTERVAL_S + TIMEOUT_S
 MEDDLED_S = 40.0
 FAILING = re.compile(r"failing for ([\d.]+) s")
-OPERATOR_VERBS = {"failover": ("failover", "approve"), "switchover": ("switchover", "resume"), "resume": ("resume",)}
+OPERATOR_VERBS = {"failover": ("failover",), "approved": ("approve",), "switchover": ("switchover", "resume"), "resume": ("resume",)}
 UNLATCHING = frozenset({"failover", "switchover", "resume", "approve", "ack", "swap-roles", "adopt"})
 ACCEPTED = (0, 6)
 ANSWERS = (*CORES, "silence")
@@ -265,8 +265,11 @@ def _excuse(case: Evidence, core: str, at: float) -> str:
 
 
 def _excused_by_people(case: Evidence, move: Line) -> str:
-    words = [asked.words for asked in case.record.asked if asked.words[0] in OPERATOR_VERBS[move.verb] and asked.began - SLACK_S <= move.at]
-    if move.verb == "failover" or any("--attest-synced" in one for one in words):
+    words = [asked.words for asked in case.record.asked if asked.words[0] in OPERATOR_VERBS.get(move.verb, ()) and asked.began - SLACK_S <= move.at]
+    if move.verb in ("failover", "approved"):
+        # Accepted by a person, and told as for an automatic move: how old the copy was.
+        return "" if "fresh-enough" in dict(move.evidence.get("rules") or {}) else f"the journal does not tell how old the copy was: {move}"
+    if any("--attest-synced" in one for one in words):
         return ""
     # Roles that a stranger turns in the middle of a return are nobody's promise.
     if any(one.ended > move.at - MEDDLED_S and one.began < move.at for one in case.record.administered):

@@ -47,6 +47,14 @@ def test_history_tells_decisions_with_evidence_and_stages(terminal: Terminal) ->
     assert "Resume: refused  by otto" in text and "SetHold" not in text and "shows epoch" not in text
 
 
+def test_history_names_what_a_person_accepted_all_the_same(terminal: Terminal) -> None:
+    """H35."""
+    rules = {"active-down": "core-a status: OK, up", "candidate-standby": "core-b: OK (Mode: Standby)"}
+    told = "failover: traffic of core moves from core-a to core-b: drill"
+    write(terminal, "moved", told, by="otto", evidence={"rules": rules, "accepted": ["active-down"]})
+    assert "1 of 2 rules held, accepted all the same: active-down" in terminal.type("history", "core").stdout
+
+
 def test_an_instant_in_the_evidence_is_told_as_a_time(terminal: Terminal) -> None:
     write(terminal, "maintenance", "maintenance of core is on: x", by="otto", evidence={"since": AT, "until": AT + 3600.5, "revision": 2})
     told = terminal.type("history", "core").stdout

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from lbctl.model import commands as ask
 from lbctl.model.commands import Code
-from lbctl.model.events import Around
+from lbctl.model.events import Around, SyncSeen
 from lbctl.model.looks import ProbeResult, Reason, Verdict
 from lbctl.model.settings import Role
 from tests.policy.stage import PROBE, Stage, member, pair
@@ -46,6 +48,24 @@ def test_an_operator_moves_traffic_during_an_upgrade() -> None:
     assert stage.active == "a"
     assert stage.ask(ask.Failover(to="b", **WHO)).code is Code.ACCEPTED
     assert stage.active == "b" and stage.state.saved.run is not None
+
+
+@pytest.mark.parametrize("way", ["failover", "forced", "approved"])
+def test_a_persons_move_tells_what_it_rested_on_and_what_was_accepted(way: str) -> None:
+    """H1, H35: writes that the copy lacks are lost by a person's move too; how old it was stands in the journal, and which rows did not hold."""
+    members = (member("a", Role.PRIMARY), member("b", syncs_from="a", manual_approval=way == "approved"))
+    stage = Stage(replace(pair(), members=members)).normal()
+    stage.hear(SyncSeen("b", "a", stage.now - 600.0, stage.now - 590.0))
+    if way == "failover":
+        stage.ask(ask.SetHold(**WHO))
+    if way != "forced":
+        stage.rounds(4, a="fail", b="503/standby")
+    forced: Any = {"force": True, "accept": frozenset({"active-down"})} if way == "forced" else {}
+    said = ask.Approve(approval=stage.view["approvals"][0]["id"], **WHO) if way == "approved" else ask.Failover(to="b", **WHO, **forced)
+    assert stage.ask(said).code is Code.ACCEPTED
+    (moved,) = [note for note in stage.notes if note.kind == "moved"]
+    assert "started 6" in moved.evidence["rules"]["fresh-enough"] and "came from a" in moved.evidence["rules"]["fresh-enough"]
+    assert moved.evidence.get("accepted", []) == (["active-down"] if way == "forced" else [])
 
 
 def test_looks_begun_while_blind_count_for_nothing_though_they_end_later() -> None:
