@@ -73,7 +73,7 @@ def _unserved(shown: Shown) -> Iterator[str]:
         return
     if "hastatus" in active["monitors"] and active["monitors"].get("status", {}).get("verdict") != "ok":
         name = active["name"]
-        yield f"{paint('clients are not served yet', BAD)}: {name} is still a Standby; it serves once it is Primary, `failover mode primary`"
+        yield f"{paint('clients are not served yet', BAD)}: {name} is still a Standby; it serves once it is Primary"
 
 
 def _expected(shown: Shown) -> frozenset[tuple[str, str]]:

@@ -144,9 +144,13 @@ def test_on_a_narrow_terminal_marks_share_cells_so_that_each_row_stays_one(termi
 def test_traffic_on_a_core_that_is_no_primary_yet_does_not_look_like_health(terminal: Terminal) -> None:
     monitors = {"status": {"verdict": "failed", "reason": "status"}, "hastatus": {"verdict": "standby", "reason": "ok"}}
     standby = member("core-b", "secondary", promoted=False, monitors=monitors)
-    terminal.controller.services["core"] = service("core", state="failed-over", active="core-b", members=[member("core-a", "primary"), standby])
-    out = terminal.type("status", "core").stdout
-    assert "clients are not served yet: core-b is still a Standby" in out and "failover mode primary" in out
+    refused = {page: {"verdict": "failed", "reason": "refused"} for page in monitors}
+    dead = member("core-a", "primary", health="down", verdict="failed", monitors=refused)
+    for other, promote in ((dead, True), (member("core-a", "primary"), False)):
+        terminal.controller.services["core"] = service("core", state="failed-over", active="core-b", members=[other, standby])
+        out = terminal.type("status", "core").stdout
+        assert "clients are not served yet: core-b is still a Standby" in out
+        assert ("failover mode primary" in out) is promote, "not while another one says Primary: there would be two"
 
 
 def test_a_drain_and_a_stopped_run_say_what_they_wait_for_and_how_they_end(terminal: Terminal) -> None:

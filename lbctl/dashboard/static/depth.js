@@ -65,7 +65,7 @@ function unserved(shown) {
   const active = shown.kind === "pool" || shown.monitor !== "core" ? null : shown.members.find((member) => member.active);
   if (!active || active.promoted || active.monitors.status?.verdict === "ok" || active.health !== "up") return null;
   return h("p", { class: "alone warn", role: "status" }, icon("warn"),
-    h("span", {}, h("b", {}, "Clients are not served yet: "), `${active.name} has the traffic and still is a Standby. It serves as soon as it is Primary: by itself, if its Fail Over Controls say so, or by `, h("code", {}, "failover mode primary"), ` on ${active.name}.`));
+    h("span", {}, h("b", {}, "Clients are not served yet: "), `${active.name} has the traffic and still is a Standby. It serves as soon as it is Primary: by itself, if its Fail Over Controls say so.`));
 }
 
 function buttons(shown, act) {
