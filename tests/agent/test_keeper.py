@@ -1,14 +1,20 @@
-"""What an agent makes of a question that is none: an answer with why, and everything as it was."""
+"""What an agent makes of a question that is none, and of peers that do not agree."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from lbctl.agent.keeper import Keeper
 from lbctl.clock import SystemClock
+from lbctl.errors import ActuatorError
+from lbctl.net.talk import Peer
+from tests.agent.stage import V4
+from tests.netns import network
 
 ADDRESS = "192.0.2.99"
 NAN, INF = float("nan"), float("inf")
@@ -50,3 +56,39 @@ async def test_a_question_that_makes_no_sense_changes_nothing(name: str, tmp_pat
     assert {**after, "stamp": 0} == {**before, "stamp": 0}
     assert after["obeys"] == "" and after["epoch"] is None and not after["held"]
     await keeper.close()
+
+
+class PeerOf:
+    """Another agent, which answers so."""
+
+    def __init__(self, answer: dict[str, Any] | None) -> None:
+        self.answer = answer
+
+    async def ask(self, question: Mapping[str, Any], limit_s: float | None = None) -> dict[str, Any]:
+        if self.answer is None:
+            raise ActuatorError("timeout", "nobody is there")
+        return self.answer
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("peers", "stays"), [
+    ([{}, {}], True), ([{}, {"error": "superseded"}], False), ([{}, None], False), ([], False),
+], ids=["all agree", "one refuses", "one is silent", "none is configured"])
+async def test_without_a_controller_it_is_kept_only_while_every_peer_agrees(tmp_path: Path, peers: list[dict[str, Any] | None], stays: bool) -> None:
+    """SEMANTICS section 8, H44, H47: one that does not say so may be about to take it."""
+    clock = SystemClock()
+    with network() as net:
+        host = net.host("a")
+        with host.inside():
+            keeper = Keeper(f"{V4}/32", "eth0", clock, tmp_path / "state.db", cast("list[Peer]", [PeerOf(one) for one in peers]))
+            keeper._holder.ready()  # its sockets belong to this host
+        answer = await keeper.answer({**HOLD, "address": V4, "lease_s": 2, "stamp": clock.now()}, "controller")
+        assert answer["held"], answer
+        if stays:
+            await asyncio.sleep(4.5)
+            assert host.has(V4)
+        else:
+            async with asyncio.timeout(30):
+                while host.has(V4):
+                    await asyncio.sleep(0.05)
+        await keeper.close()
