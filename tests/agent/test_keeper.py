@@ -16,7 +16,8 @@ from lbctl.net.talk import Peer
 from tests.agent.stage import V4
 from tests.netns import network
 
-ADDRESS = "192.0.2.99"
+ADDRESS, NOWHERE = "192.0.2.99", "none0"
+"""No such interface: whatever goes wrong, nothing is taken."""
 NAN, INF = float("nan"), float("inf")
 HOLD: dict[str, Any] = {"address": ADDRESS, "op": "hold", "epoch": 7, "members": ["a"], "addresses": ["192.0.2.10"], "owner": "x", "lease_s": 3,
                         "stamp": 0}
@@ -48,13 +49,36 @@ NONSENSE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", NONSENSE)
 async def test_a_question_that_makes_no_sense_changes_nothing(name: str, tmp_path: Path) -> None:
     """Neither what is held, nor whom it obeys, nor which decision it knows (H41, H43)."""
-    keeper = Keeper(f"{ADDRESS}/32", "lo", SystemClock(), tmp_path / "state.db")
+    keeper = Keeper(f"{ADDRESS}/32", NOWHERE, SystemClock(), tmp_path / "state.db")
     before = await keeper.answer({"op": "look"})
     answer = await keeper.answer({**HOLD, **NONSENSE[name]}, "controller")
     after = await keeper.answer({"op": "look"})
     assert answer["error"] == "malformed", answer
     assert {**after, "stamp": 0} == {**before, "stamp": 0}
     assert after["obeys"] == "" and after["epoch"] is None and not after["held"]
+    await keeper.close()
+
+
+async def test_what_it_has_promised_a_holder_it_keeps_for_a_lease(tmp_path: Path) -> None:
+    """SEMANTICS section 8, H43: the holder rests on it, so not even its own controller is obeyed before; nor is anything promised to an older one."""
+    keeper = Keeper(f"{ADDRESS}/32", NOWHERE, SystemClock(), tmp_path / "state.db")
+    promised = await keeper.answer({"op": "promise", "epoch": 7, "lease_s": 60})
+    assert "error" not in promised and 59 < promised["promised_s"] <= 60
+    refused = await keeper.answer({**HOLD, "stamp": promised["stamp"], "lease_s": 60}, "controller")
+    assert refused["error"] == "promised" and not refused["held"]
+    assert (await keeper.answer({"op": "promise", "epoch": 6, "lease_s": 60}))["error"] == "superseded"
+    assert (await keeper.answer({"op": "promise", "epoch": 8, "lease_s": 60})).get("error") is None
+    await keeper.close()
+
+
+async def test_one_controller_is_obeyed_at_a_time_and_an_older_decision_by_nobody(tmp_path: Path) -> None:
+    """H41, H43: the second has to wait, whatever its epoch; and what is known here is refused an older one, of the first as well."""
+    keeper = Keeper(f"{ADDRESS}/32", NOWHERE, SystemClock(), tmp_path / "state.db")
+    prepare = {**HOLD, "op": "prepare"}
+    assert (await keeper.answer(prepare, "controller")).get("error") is None
+    assert (await keeper.answer({**prepare, "owner": "y", "epoch": 9}, "second"))["error"] == "owned"
+    assert (await keeper.answer({**prepare, "epoch": 6}, "controller"))["error"] == "superseded"
+    assert (await keeper.answer(prepare, "controller")).get("error") is None
     await keeper.close()
 
 
