@@ -98,6 +98,10 @@ class Machine:
         except TimeoutError:
             raise AssertionError(f"not seen: {what}; last {last}\n{await self.log()}") from None
 
+    def inside(self, place: str) -> Path:
+        """A file of the machine, as it is seen from here."""
+        return Path(f"/proc/{self.pid}/root{place}")
+
     def network(self) -> AbstractContextManager[None]:
         """The calling thread is in the machine's network: wait for nothing meanwhile."""
         return within(Path(f"/proc/{self.pid}/ns/net"))

@@ -17,6 +17,7 @@ sudoedit /etc/lbctl/lbctl.yaml
 sudo lbctl check => valid, 2 services
 lbctl check /etc/lbctl/lbctl.yaml => valid, 2 services
 3,1: sudo systemctl start lbctl
+sudo systemctl stop lbctl
 sudo systemctl edit lbctl-dns.socket
 sudo systemctl enable --now lbctl-dns.socket
 sudo systemctl start lbctl
@@ -278,6 +279,10 @@ lbctl resume core --drive => core-b
 ! until active=core-b state=normal
 
 ! configures canaries: -> mass_move: {at_least: 1}, canaries:
+sudo systemctl restart lbctl
+! until active=core-b state=normal
+! serves core-b
+! stands-by core-a
 ! silent core-b sentry-1
 ! until state=down
 lbctl status => MassMoveHeld
