@@ -104,6 +104,9 @@ def test_a_failed_over_pair() -> None:
     assert value(found, "lbctl_active", service="core", member="b") == 1
     assert value(found, "lbctl_service_state", service="core", state="failed-over") == 1
     assert value(found, "lbctl_resume_pending", service="core") == 1
+    taken_back = Stage().failed_over()
+    taken_back.state = replace(taken_back.state, saved=replace(taken_back.state.saved, latched=frozenset()))
+    assert value(scrape(Source([taken_back])), "lbctl_resume_pending", service="core") == 0, "it waits for the latch, not for the place (SEMANTICS 5)"
     assert value(found, "lbctl_alert", service="core", alert="NoEligibleStandby") == 1
     assert value(found, "lbctl_gate_blocked", service="core", member="a", rule="not-latched") == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -77,7 +78,10 @@ async def test_a_service_is_looked_at_as_its_monitor_says(config: Config) -> Non
 async def test_canaries_are_asked_where_they_have_a_url_and_connected_to_where_not(config: Config) -> None:
     engine = Engine(SystemClock())
     try:
-        found = {name: [(t.member, t.place) for t in targets] for name, _, targets in wiring.canaries_of(config.canaries, engine)}
+        made = wiring.canaries_of(config.canaries, engine)
+        http = next(probe for name, probe, _ in made if name == f"{CANARIES}/http")
+        assert {301, 401, 404, 503} <= set(cast("Any", http).settings.status), "whatever it answers, the way there is open"
+        found = {name: [(t.member, t.place) for t in targets] for name, _, targets in made}
         assert found == {
             f"{CANARIES}/http": [("https://canary.example.net/health", ("canary.example.net", 443))],
             f"{CANARIES}/tcp": [("198.51.100.99:53", ("198.51.100.99", 53)), ("[2001:db8::9]:443", ("2001:db8::9", 443))],
