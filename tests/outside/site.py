@@ -24,7 +24,7 @@ import yaml
 from lbctl.core.users import ADMIN_KEY
 from tests.core.cores import Process, hosts, trusted
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 NAME = "core.gtm.example.com"
 PATIENT = {"profile": "standard", "interval": "1s", "fast_interval": "100ms", "timeout": "1s", "fall": 3}
 """For tests in which a busy machine must not look like a failing Core."""

@@ -13,9 +13,9 @@ import pytest
 
 from tests.netns import network, sysctl
 from tests.outside.front import Front
-from tests.outside.vip_site import KEPT, PATIENCE_S, V4, VipSite
+from tests.outside.vip_site import KEPT, ONE_AT_A_TIME, PATIENCE_S, V4, VipSite
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, ONE_AT_A_TIME]
 
 
 @pytest.fixture

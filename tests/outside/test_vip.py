@@ -15,9 +15,9 @@ import pytest
 from tests.agent.stage import PORT as AGENT_PORT
 from tests.agent.stage import AgentProcess, Authority
 from tests.netns import Host, network, sysctl
-from tests.outside.vip_site import PORT, V4, VipSite
+from tests.outside.vip_site import ONE_AT_A_TIME, PORT, V4, VipSite
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, ONE_AT_A_TIME]
 
 
 @pytest.fixture

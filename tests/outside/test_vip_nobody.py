@@ -12,9 +12,9 @@ import pytest
 
 from tests.netns import network, sysctl
 from tests.outside.front import Front
-from tests.outside.vip_site import PORT, V4, VipSite
+from tests.outside.vip_site import ONE_AT_A_TIME, PORT, V4, VipSite
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, ONE_AT_A_TIME]
 NOBODY = 65534
 AS_NOBODY = """
 import ctypes, os, struct, sys
