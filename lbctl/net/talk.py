@@ -20,6 +20,10 @@ from lbctl.net.trust import Caller, Trust, caller
 
 LINE_BYTES = 16 << 10
 IDLE_S = 120.0
+HANDSHAKE_S = 5.0
+"""Whoever has not proven himself by then is a stranger who holds a descriptor; a peer has done so in milliseconds."""
+OPEN_MAX = 128
+"""Connections of proven peers at a time: a site has a few of them, and one that forgets to close must not take all descriptors of a host."""
 
 Answer = Callable[[Caller, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -119,13 +123,17 @@ class Listener:
 
     async def _listen(self, listening: socket.socket) -> None:
         self._shown = self._trust.server()
-        self._server = await asyncio.start_server(self._serve, sock=listening.dup(), ssl=self._shown, limit=LINE_BYTES)
+        self._server = await asyncio.start_server(
+            self._serve, sock=listening.dup(), ssl=self._shown, limit=LINE_BYTES, ssl_handshake_timeout=HANDSHAKE_S)
 
     def _cut(self) -> None:
         for writer in tuple(self._open):
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._open) >= OPEN_MAX:
+            writer.transport.abort()
+            return
         self._open.add(writer)
         try:
             who = caller(writer.get_extra_info("ssl_object"))

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from lbctl.errors import ActuatorError
-from lbctl.net.talk import Listener, Peer
+from lbctl.net.talk import OPEN_MAX, Listener, Peer
 from lbctl.net.trust import Caller, Trust
 from tests.agent.stage import Authority
 
@@ -106,3 +106,27 @@ async def test_a_question_that_is_none_ends_its_connection_and_no_other(tmp_path
     assert agent.asked == [1, 2]
     peer.close()
     await listener.close()
+
+
+async def test_strangers_hold_no_connection_and_a_peer_that_forgets_to_close_takes_no_more_than_its_share(ends: tuple[Agent, Peer]) -> None:
+    """Whoever says nothing is let go within seconds; one connection too many is closed, and those that are open go on."""
+    _, peer = ends
+    host, port = peer.name.split(":")
+    assert await peer.ask({"number": 1}) == {"number": 1}
+    silent, mute = await asyncio.open_connection(host, int(port))
+    lines = [await asyncio.open_connection(host, int(port), ssl=peer._trust.client(), server_hostname=host) for _ in range(OPEN_MAX)]
+    async with asyncio.timeout(PATIENCE_S):
+        assert await silent.read() == b""
+        assert await _ended(lines[-1][0])
+    assert await peer.ask({"number": 2}) == {"number": 2}
+    for writer in (mute, *(writer for _, writer in lines)):
+        writer.transport.abort()
+    for number in range(3, 9):  # they are gone, and there is room again
+        assert await peer.ask({"number": number}) == {"number": number}
+
+
+async def _ended(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await reader.read() == b""
+    except ConnectionResetError:
+        return True
