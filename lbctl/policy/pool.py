@@ -105,8 +105,10 @@ def answer(case: Case) -> tuple[str, ...]:
     keep = {n for n in names if case.up(n) or (n in before and not lost(case, n))}
     at = site(case)
     # Empty where nobody there is up: then anybody anywhere is better than the right site.
-    near = {n for n in keep if case.member(n).site == at} if at else set()
-    if near:
+    there = {n for n in names if case.member(n).site == at} if at else set()
+    near = keep & there
+    # To go there somebody must be seen to be up there: after a restart nobody is known to be down, and an answer from anywhere stays as it was.
+    if near and (before <= there or any(case.up(n) for n in near)):
         keep = near
     else:
         last = [n for n in names if n in before and n not in keep]
