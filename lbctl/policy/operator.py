@@ -7,7 +7,7 @@ Every command is answered: done, refused by a named rule with its evidence, or a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lbctl.model import commands as ask
@@ -50,11 +50,19 @@ def _handle(turn: Turn, command: Command) -> None:
 def _known(turn: Turn, member: str) -> bool:
     if member in turn.settings.names:
         return True
-    near = difflib.get_close_matches(member, turn.settings.names, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = _near(member, turn.settings.names)
     # A usage error and no refusal: no rule can be opened that would make this name right.
-    turn.answer(Code.USAGE, f"{turn.settings.name} has no member {member}{hint}")
+    turn.answer(Code.USAGE, f"{turn.settings.name} has no member {member}{f'; did you mean {hint}?' if hint else ''}")
     return False
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, names, 1)), "")
+
+
+def _near_rule(name: str) -> str:
+    hint = _near(name, gate.NAMES)
+    return f"{name} (did you mean {hint}?)" if hint else name
 
 
 def _initialised(turn: Turn) -> bool:
@@ -96,8 +104,7 @@ def _failover(turn: Turn, command: ask.Failover) -> None:
     # A misspelt rule must not pass for an accepted one that happened to hold.
     strange = command.accept - set(gate.NAMES)
     if strange or (command.accept and not command.force):
-        text = f"no such rule: {', '.join(sorted(strange))}" if strange else "--accept goes with --force"
-        turn.answer(Code.USAGE, text)
+        turn.answer(Code.USAGE, f"no such rule: {', '.join(map(_near_rule, sorted(strange)))}" if strange else "--accept goes with --force")
     elif command.to == turn.case.active:
         turn.refuse("already-active", f"{command.to} has the traffic already")
     # A row that people's moves waive, but not for this: half-turned Cores have no side that may take writes.
@@ -200,12 +207,14 @@ def _maintenance_on(turn: Turn, command: ask.MaintenanceOn) -> None:
     if planned and turn.case.in_maintenance():
         turn.refuse("not-in-maintenance", f"{turn.settings.name} is in maintenance: extend it, or end it before the next one is planned")
         return
-    before = turn.saved.maintenance
+    before, was_on = turn.saved.maintenance, turn.case.in_maintenance()
     # A maintenance that starts now ends re-arming; its own end begins it anew. A planned one leaves it be.
     turn.save(maintenance=Maintenance(command.by, command.reason, since, command.until), rearming=turn.saved.rearming and planned)
     text = f"maintenance of {turn.settings.name} {'is planned' if planned else 'is on'}: {command.reason}"
     if before is not None and before.since > turn.now:  # one at a time: who planned must learn that theirs is gone
         text += f"; in place of the one that {before.by} had planned ({before.reason})"
+    elif was_on and before is not None and command.until < before.until:  # an upgrade's hours, perhaps: said aloud
+        text += f"; it ends {(before.until - command.until) / 60:.0f} min sooner than the one of {before.by} that was on ({before.reason})"
     turn.note("maintenance-on", text, by=command.by, since=since, until=command.until)
     turn.answer(Code.DONE, text, until=command.until)
 

@@ -74,7 +74,9 @@ def _synced(case: Case, attested: bool) -> bool:
 def _by_hand_missing(case: Case) -> RuleResult:
     primary, active = case.saved.primary, case.active
     if not _primary_serving(case):
-        opens = f"`failover mode primary` on {primary} once it is synced, or `lbctl resume {case.settings.name} --drive`"
+        driven = case.member(primary).driven and case.member(active).driven
+        or_driven = f", or `lbctl resume {case.settings.name} --drive`" if driven else ""
+        opens = f"`failover mode primary` on {primary} once it is synced{or_driven}"
         return _lack("primary-serving", _pages(case, primary), f"{primary} says status OK and Mode: Primary ({opens})")
     if not case.standby(active):
         return _lack("active-standby", _pages(case, active), f"`failover mode secondary` on {active}, after {primary} is synced from it")

@@ -43,3 +43,12 @@ def test_one_that_takes_the_place_of_a_planned_one_says_so() -> None:
     assert reply.code is Code.DONE and reply.message.endswith("in place of the one that ann had planned (switch upgrade)")
     again = stage.ask(ask.MaintenanceOn(service="core", by="bob", reason="fire", until=stage.now + H))
     assert "in place" not in again.message
+
+
+def test_one_that_ends_sooner_than_the_one_that_is_on_says_so() -> None:
+    """An upgrade has eight hours; who types one hour beside it must not learn of it when failover is armed again between two versions."""
+    stage = Stage().normal()
+    stage.ask(ask.MaintenanceOn(until=stage.now + 8 * H, **WHO))
+    reply = stage.ask(ask.MaintenanceOn(service="core", by="bob", reason="disk", until=stage.now + H))
+    assert reply.code is Code.DONE and reply.message.endswith("it ends 420 min sooner than the one of ann that was on (switch upgrade)")
+    assert "sooner" not in stage.ask(ask.MaintenanceOn(service="core", by="bob", reason="disk", until=stage.now + 2 * H)).message

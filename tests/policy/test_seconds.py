@@ -105,3 +105,9 @@ def test_asking_twice_for_the_same_leaves_one_approval() -> None:
     first, again = stage.ask(forced), stage.ask(forced)
     assert first.evidence["approval"] == again.evidence["approval"] and len(stage.view["approvals"]) == 1
     assert stage.ask(replace(forced, by="bob")).evidence["approval"] != first.evidence["approval"]
+
+
+def test_a_misspelt_rule_is_told_with_the_nearest() -> None:
+    stage = Stage(pair()).normal()
+    reply = stage.ask(ask.Failover(service="core", by="ann", to="b", force=True, accept=frozenset({"fresh-enuogh"}), reason="x"))
+    assert (reply.code, reply.message) == (Code.USAGE, "no such rule: fresh-enuogh (did you mean fresh-enough?)")
