@@ -8,7 +8,6 @@ from __future__ import annotations
 from lbctl.api import models, reads, writes
 from lbctl.api.call import Handler, Route
 from lbctl.api.tokens import Role
-from lbctl.model.commands import Code
 
 V1 = "/api/v1"
 _READ = (401, 421, 429)
@@ -71,6 +70,3 @@ ROUTES: tuple[Route, ...] = (
     _plain("/readyz", "readyz", "It may act", reads.readyz),
     _plain("/leader", "leader", "This one decides", reads.leader),
 )
-
-EXIT_CODES = {int(code): code.name.lower().replace("_", "-") for code in Code}
-"""The numbers in `code`, for the document."""
