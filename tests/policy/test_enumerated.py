@@ -2,9 +2,8 @@
 
 A pair is explored to the end in every run, with every command, holds and maintenances. With a DR chain behind it, it is explored to the end
 under one group of commands at a time by `make test-long` (half an hour each), and every run explores the beginning of all and of pairs with other
-settings. The numbers of states and decisions are printed
-(`pytest -s`, or the report of a run with `-rP`). A form is what the search tells apart, and a state is a form with one of the open moves that it is
-reached with, or with none (`canonical`).
+settings. The numbers of states and decisions are printed (`pytest -s`, or the report of a run with `-rP`). A form is what the search tells apart,
+and a state is a form with one of the open moves that it is reached with, or with none (`canonical`).
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ def test_the_beginning_of_a_larger_space(
 )
 def test_a_chain_is_explored_to_the_end(people: frozenset[str], faces: dict[str, Any]) -> None:
     """G-SC2, H10: a pair and a DR Core behind it; left alone, and with each group of commands: moves, approvals and ways back; changes of roles;
-    adoptions; holds and maintenances. All of them together, forced moves too, are explored to their end for the pair, and from the start of a chain."""
+    adoptions; holds and maintenances. All of them together, forced moves too, are explored to their end for the pair."""
     assert explore(Explorer(settings_for(3), LAWS, STATE_LAWS, people=people, faces=faces)) > 10_000
 
 
