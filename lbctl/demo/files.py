@@ -107,14 +107,26 @@ def _pair() -> tuple[str, str]:
     """Two loopback addresses whose ports are all free: every demo has a network of its own."""
     for third in range(256):
         pair = f"127.0.{third}.11", f"127.0.{third}.12"
-        if all(tcp_free(address, port) for address in pair for port in (HTTPS, PORTAL, SSH)):
+        if all(tcp_free(address, port) for address in pair for port in (HTTPS, PORTAL, SSH)) and _claimed(pair[0]):
             return pair
     raise OSError("no loopback address with free ports is left")
 
 
 def free_port(host: str, wished: int, free: Callable[[str, int], bool]) -> int:
     """The wished one, or another that is free."""
-    return next(port for port in _candidates(wished) if free(host, port))
+    return next(port for port in _candidates(wished) if free(host, port) and _claimed(f"{host}:{port}"))
+
+
+def _claimed(name: str) -> bool:
+    """Ours until this process ends. Of two demos that begin at once both would else find the same place free, and one would fall over the other."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0lbctl-demo/{name}")
+    except OSError:
+        claim.close()
+        return False
+    claim.detach()
+    return True
 
 
 def _candidates(wished: int) -> Iterable[int]:

@@ -75,3 +75,12 @@ def test_what_is_taken_is_replaced(tmp_path: Path) -> None:
         assert free_port("127.0.0.1", port, tcp_free) != port
     stage = prepare(tmp_path)
     assert stage.addresses[0] in stage.core("core-a").read_text() and str(stage.dns_port) in stage.config.read_text()
+
+
+def test_demos_that_begin_at_once_have_nothing_in_common(tmp_path: Path) -> None:
+    """Nobody listens yet when the next one chooses."""
+    stages = []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        stages.append(prepare(tmp_path / str(number)))
+    assert len({stage.addresses for stage in stages}) == len({stage.dns_port for stage in stages}) == len({stage.page_port for stage in stages}) == 3
