@@ -68,7 +68,7 @@ async def _set(exits: contextlib.AsyncExitStack, base: Path, clock: Clock, devic
         side = Administrator(place, USER, password.read_text(), base / "ca" / "ca.pem")
         exits.push_async_callback(side.close)
         sides.append(side)
-    return Stage(sides[0], sides[1], mailbox)
+    return Stage(sides[0], sides[1], mailbox, clock)
 
 
 async def _fill(directory: Path, devices: int) -> None:

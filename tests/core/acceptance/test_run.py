@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lbctl.clock import SystemClock
 from lbctl.core.acceptance.administrator import Administrator, Place
 from lbctl.core.acceptance.mailbox import Mailbox
 from lbctl.core.acceptance.steps import STEPS, Failed, Stage
@@ -48,7 +49,7 @@ async def staged(base: Path) -> AsyncIterator[tuple[Stage, Node, Node]]:
             exits.push_async_callback(side.close)
             await side.log_in()
             sides.append(side)
-        yield Stage(sides[0], sides[1], mailbox), a, b
+        yield Stage(sides[0], sides[1], mailbox, SystemClock()), a, b
 
 
 async def _unequal_versions(_: Node, b: Node) -> None:
