@@ -53,6 +53,16 @@ async def test_a_narrow_screen_shows_the_list_then_one_service_without_scrolling
         await expect(page.locator("#services")).to_be_visible()
 
 
+async def test_a_telephone_opens_the_only_service_at_once(browser: Browser, api: Stage) -> None:
+    """At 3 a.m. nothing is to be tapped before it is seen what happened; the list is one step back."""
+    api.put("down", "core")
+    async with tab(browser, api.url, width=360, height=740) as page:
+        await expect(page.locator("h1")).to_have_text("core")
+        await page.click(".back")
+        await expect(page.locator("#services")).to_be_visible()
+        await expect(page.locator("#depth")).to_be_hidden()
+
+
 AUDIT = """() => {
   const wrong = [], all = (what) => [...document.querySelectorAll(what)], shown = (e) => e.getClientRects().length > 0;
   const by = (e) => document.getElementById(e.getAttribute("aria-labelledby") || "")?.textContent;

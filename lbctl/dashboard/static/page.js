@@ -46,7 +46,8 @@ async function readAll() {
       const was = before.get(shown.name);
       if (was && was !== standing(shown)[1]) at("told").textContent = `${shown.name} is now ${standing(shown)[1]}`;
     }
-    if (!page.selected && wide() && page.services.length) choose(ordered(page.services, "")[0].name);
+    const only = page.services.length === 1 && !page.readAt; // at the first sight, so that the way back to the list stays open
+    if (!page.selected && page.services.length && (wide() || only)) choose(ordered(page.services, "")[0].name);
     if (page.selected) await readOne(page.selected);
     page.readAt = Date.now();
     page.asOf = now();
