@@ -113,6 +113,8 @@ def test_an_operator_s_day(site: Site) -> None:
 
 def test_an_automatic_failover_is_told_with_its_cause(site: Site) -> None:
     """G-LB3, G-LB4: and the primary's return moves nothing."""
+    began = time.monotonic()
+    site.until(lambda _: time.monotonic() - began > 3.0)  # six rounds of quiet: a replay lays looks out evenly, so it needs a history to begin with
     site.on_loop(site.pages["core-a"].stop())
     site.until(lambda shown: shown["active"] == "core-b")
     assert "core-a is down" in site.type("history", "core").stdout

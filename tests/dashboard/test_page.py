@@ -129,6 +129,7 @@ async def test_a_machine_without_its_network_says_so_and_comes_back_by_itself(br
     api.put("normal")
     async with tab(browser, api.url) as page:
         await expect(page.locator("#link")).to_have_text("live")
+        await expect(page.locator(".badge").first).to_have_text("Normal")
         await page.context.set_offline(True)
         await expect(page.locator("#link")).to_have_text(re.compile(r"stale since"))
         api.put("failed-over")

@@ -165,6 +165,7 @@ lbctl maintenance extend core --for 4h --reason "slow disk"
 lbctl maintenance off core => re-arming
 lbctl explain core => armed: re-arming
 lbctl maintenance on core --for 1h --reason "core-a does not start"
+! until state=down
 0,6: lbctl failover core --to core-b --reason "core-a is lost"
 ! until active=core-b
 lbctl maintenance off core

@@ -106,7 +106,7 @@ async def test_the_admin_portal_shows_the_device_count_once_tomcat_runs(tmp_path
 async def test_a_disk_that_cannot_be_written_is_told_on_every_page(tmp_path: Path) -> None:
     async with standby(tmp_path) as (node, visitor):
         (tmp_path / "core-b" / "state.new").mkdir()
-        (tmp_path / "core-b" / "ssh" / "trusted_hosts.new").mkdir()
+        (tmp_path / "core-b" / "ssh" / "trusted_hosts.json.new").mkdir()
         key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF72p1PRGhuylYUyPtq4WbD8TlKixWEANhl+8KXTLhfZ"
         for path, fields in (("/services", {"atlas": "yes"}), ("/ha/trusted-hosts", {"action": "add", "host": "core-a", "key": key})):
             assert (await visitor.post(path, fields)).status == 303
