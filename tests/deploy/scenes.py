@@ -200,6 +200,7 @@ lbctl explain core => uninitialised
 3: lbctl resume core => re-synced
 lbctl resume core --attest-synced --reason "core-b was never promoted"
 
+! until sentry active=sentry-1 state=normal
 ! configures role: secondary, address: 192.0.2.21 -> role: secondary, approval: manual, address: 192.0.2.21
 ! silent sentry-1
 ! asked sentry
