@@ -83,7 +83,7 @@ async def test_a_maintenance_and_its_end_move_nothing_before_somebody_arms_it(tm
         code, text = await it.lbctl.say("ack", "core", "--reason", "the Primary is really dead")
         assert code == 0, text
         await it.until_answer(it.host_b)
-        assert (await it.lbctl.seen())["state"] == "failed-over"
+        await it.until_service("failed over", lambda s: s["state"] == "failed-over")  # read back a moment after the first reader has it
 
 
 async def test_a_standby_that_promotes_itself_first_waits_for_a_yes(tmp_path: Path) -> None:
