@@ -147,7 +147,7 @@ def _monitor(statement: Statement) -> F5Monitor:
 
 
 def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() else default
+    return int(text) if text.isdecimal() and len(text) < 10 else default  # "²" is a digit too
 
 
 def _server(statement: Statement, found: Objects) -> None:
@@ -210,7 +210,7 @@ def _pool(statement: Statement) -> F5Pool:
     members = [_pool_member(one, number) for number, one in enumerate(entries(block))]
     ttl = statement.value("ttl")
     return F5Pool(
-        path(name), family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdigit() else None,
+        path(name), family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdecimal() and len(ttl) < 10 else None,
         statement.value("manual-resume") == "enabled", names(statement.find("monitor")),
         tuple(sorted(members, key=lambda member: member.order)), statement,
     )

@@ -92,7 +92,8 @@ def advice(fields: Fields) -> dict[str, str]:
         return {}
     found = {}
     every, unit = fields.get("run_every", ""), fields.get("run_every_unit", "")
-    if every.isdigit() and unit in CHOICES["run_every_unit"] and int(every) * _MINUTES[Unit(unit)] < RECOMMENDED_MINUTES:
+    # Digits as `int` has them, and not more of them than it takes: "²" is a digit too, and any text can be sent.
+    if every.isdecimal() and len(every) < 10 and unit in CHOICES["run_every_unit"] and int(every) * _MINUTES[Unit(unit)] < RECOMMENDED_MINUTES:
         found["run_every"] = "Best practice: not more often than every 60 minutes."
     if not fields.get("primary_host"):
         found["primary_host"] = "Without a Primary there is no heartbeat and no sync."

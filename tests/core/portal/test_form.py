@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lbctl.core.heartbeat import Reaction
@@ -94,6 +94,8 @@ def test_best_practices_are_advice_and_never_an_error() -> None:
     assert form.advice({**fields, "mode": "Primary"}) == {}
 
 
+@example({"run_every": "²"})
+@example({"run_every": "9" * 5000})
 @given(st.dictionaries(st.sampled_from(sorted(GOOD)), st.text(max_size=30)))
 def test_any_text_in_any_field_is_settings_or_messages(sent: dict[str, str]) -> None:
     reading = form.read({**GOOD, **sent}, NOW, HOSTS)
