@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import socket
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -239,13 +240,19 @@ async def test_a_pin_is_the_digest_of_the_public_key(engine: Engine, authority: 
             assert bad.reason is Reason.TLS and digest.hex() in bad.detail
 
 
-async def test_a_look_tells_the_key_that_it_was_shown_and_none_where_nobody_showed_one(engine: Engine, authority: Authority) -> None:
-    """H17: by this the policy knows that two members are one server; a refused look shows nothing, whatever an earlier one had learned."""
-    file, certificate = authority.issue("shown.pem", "127.0.0.1")
+@contextlib.asynccontextmanager
+async def showing(host: str, engine: Engine, authority: Authority) -> AsyncIterator[tuple[Aim, str]]:
+    """A look at a server on 127.0.0.1 whose certificate is `host`'s, and the digest of its key."""
+    file, certificate = authority.issue("shown.pem", host)
     digest = hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
     async with serving(OK, tls=server_context(file)) as server:
         target = target_at(f"https://127.0.0.1:{server.port}", member="m", page="status", timeout_s=PATIENT_S, tls=Tls(ca_file=authority.file))
-        aim = CoreProbe(Settings(), engine).aim(target)
+        yield CoreProbe(Settings(), engine).aim(target), digest
+
+
+async def test_a_look_tells_the_key_that_it_was_shown_and_none_where_nobody_showed_one(engine: Engine, authority: Authority) -> None:
+    """H17: by this the policy knows that two members are one server; a refused look shows nothing, whatever an earlier one had learned."""
+    async with showing("127.0.0.1", engine, authority) as (aim, digest):
         assert (await started(aim)).key == digest
     refused = await started(aim)
     assert refused.reason is Reason.REFUSED and refused.key == ""
@@ -253,11 +260,7 @@ async def test_a_look_tells_the_key_that_it_was_shown_and_none_where_nobody_show
 
 async def test_a_look_that_finds_another_servers_certificate_tells_whose_key_it_was(engine: Engine, authority: Authority) -> None:
     """H17: where names are checked a look that went to the wrong member ends in `tls`; without the key it would count against the right one."""
-    file, certificate = authority.issue("other.pem", "127.0.0.2")
-    digest = hashlib.sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-    async with serving(OK, tls=server_context(file)) as server:
-        target = target_at(f"https://127.0.0.1:{server.port}", member="m", page="status", timeout_s=PATIENT_S, tls=Tls(ca_file=authority.file))
-        aim = CoreProbe(Settings(), engine).aim(target)
+    async with showing("127.0.0.2", engine, authority) as (aim, digest):
         looks = [await started(aim), await started(aim)]
     assert [(look.reason, look.key) for look in looks] == [(Reason.TLS, digest)] * 2, "also where the certificate was read by the look before"
     assert (await started(aim)).key == ""
