@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lbctl.actuators.base import Actuator
 from lbctl.clock import Clock
@@ -27,6 +27,8 @@ PASSING = frozenset({"no-stall", "candidate-confirmed"})
 
 LOOK_ANEW_MAX_S = 3.0
 LOOK_ANEW_STEP_S = 0.02
+RESTAMPED_MAX = 5
+"""How often a save of ours may come between a question and its answer before it counts as a conflict."""
 
 
 async def _no_sources(name: str) -> None:
@@ -45,16 +47,17 @@ class Asking:
 
     async def submit(self, loop: ServiceLoop, actuators: Sequence[Actuator], command: Command) -> Reply:
         """Through the service's inbox and gate. A move is answered when it is seen everywhere, at the latest after `verify_s`."""
+        current = _Picture.of(loop) if command.revision == loop.state.revision else None
         if isinstance(command, Adopt | Approve) and goes_by_what_is_published(loop.state.saved, command):
             # Read now and not remembered: what stands there may have changed since the start, and that is what is adopted.
             command = replace(command, shown=await published(loop.settings, actuators, self._clock, self._supervisor))
         if isinstance(command, Resume | SwapRoles) or (isinstance(command, Ack) and command.member):
             await self._ask_members(loop, command)
-        reply = await loop.ask(command)
+        reply = await _asked(loop, command, current)
         # Once and no loop: if a fresh look does not open the row, the row is right.
         if reply.code is Code.REFUSED and set(reply.evidence.get("rules", {"": ""})) <= PASSING:
             await self._look_anew(loop)
-            reply = await loop.ask(command)
+            reply = await _asked(loop, command, current)
         epoch = reply.evidence.get("epoch")
         if reply.code is Code.ACCEPTED and isinstance(epoch, int) and await self._seen(loop, epoch):
             return replace(reply, code=Code.DONE, message=f"{reply.message}; seen everywhere")
@@ -83,6 +86,29 @@ class Asking:
                 return await loop.verified(epoch)
         except TimeoutError:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What somebody who asks has before his eyes: nobody else has commanded since, and traffic has not moved."""
+
+    commanded: int
+    epoch: int
+
+    @classmethod
+    def of(cls, loop: ServiceLoop) -> _Picture:
+        return cls(loop.commanded, loop.state.saved.epoch)
+
+
+async def _asked(loop: ServiceLoop, command: Command, seen: _Picture | None) -> Reply:
+    """Through the inbox. Who had the newest revision when he asked is not told that another has changed it where only looks have since, those
+    that his own question caused among them: what they tell is for the gate to judge."""
+    reply = await loop.ask(command)
+    for _ in range(RESTAMPED_MAX):
+        if reply.rule != "revision" or seen != _Picture.of(loop):
+            break
+        reply = await loop.ask(replace(command, revision=loop.state.revision))
+    return reply
 
 
 def _looked(state: State, member: str, page: str, since: float) -> bool:

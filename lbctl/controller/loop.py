@@ -46,15 +46,16 @@ Waiter = asyncio.Future[Reply]
 
 
 class ServiceLoop:
-    """The one that decides for one service. `halted`: why it acts no more, empty while it does."""
+    """The one that decides for one service. `halted`: why it acts no more, empty while it does. `commanded`: what people have had it save so far."""
 
     __slots__ = ("_alarm", "_busy", "_closed", "_fast", "_inbox", "_moving", "_overtaken", "_restless", "_store_again", "_tools", "_verified",
-                 "halted", "recent", "reconcilers", "settings", "state")
+                 "commanded", "halted", "recent", "reconcilers", "settings", "state")
 
     def __init__(self, settings: ServiceSettings, state: State, tools: Tools, reconcilers: Mapping[str, Reconciler]) -> None:
         self.settings = settings
         self.state = state
         self.halted = ""
+        self.commanded = 0
         self.reconcilers = reconcilers
         self.recent = Recent(settings.monitor.pages)
         self._tools = tools
@@ -216,6 +217,8 @@ class ServiceLoop:
         if isinstance(event, Reloaded) and decision.reply is not None and decision.reply.code is Code.DONE:
             self.settings = event.settings
             self.recent.follow(event.settings.monitor.pages, event.settings.names)
+        if isinstance(event, Command) and state.revision != before.revision:
+            self.commanded += 1
         self._count(event, decision, before)
         self._store_again = self._store_again if state.unsaved else None
         self._alarm.set(min((at for at in (decision.wake_at, self._store_again) if at is not None), default=None), now)

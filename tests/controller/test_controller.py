@@ -212,3 +212,42 @@ def test_a_way_back_is_judged_by_looks_of_now_and_not_of_an_interval_ago() -> No
 
     virtual.run(story())
     virtual.run(dead())
+
+
+def test_what_a_question_itself_brings_to_light_is_no_conflict_with_somebody_else() -> None:
+    """A way back looks first, and what is seen then may be saved: nobody else has changed anything, so the question stands. Another's command
+    does conflict."""
+    async def alone() -> None:
+        world = await ready(World())
+        world.say("a", DEAD)
+        await world.rounds(8)
+        world.say("a", PRIMARY)
+        world.say("b", PRIMARY)
+        await world.rounds(8)
+        # the roles have just been given back: the looks of the question are the third at b that say so, and open an incident
+        world.say("b", STANDBY)
+        await world.rounds(2)
+        revision = world.seen()["revision"]
+        saves = world.disk.states["core"][0]
+        answer = await world.controller.submit(Resume(service="core", by="ann", reason="synced", attest_synced=True, revision=revision))  # type: ignore[arg-type]
+        assert (answer.code, world.seen()["active"]) == (Code.DONE, "a")
+        assert world.disk.states["core"][0] > saves + 1, "a save came between, else this shows nothing"
+        await world.controller.stop()
+
+    async def together() -> None:
+        world = await ready(World())
+        world.say("a", DEAD)
+        await world.rounds(8)
+        world.say("a", PRIMARY)
+        await world.rounds(8)
+        revision = world.seen()["revision"]
+        resume = Resume(service="core", by="ann", reason="synced back", attest_synced=True, revision=revision)  # type: ignore[arg-type]
+        asked = asyncio.ensure_future(world.controller.submit(resume))
+        await asyncio.sleep(0)
+        held = await world.controller.submit(SetHold(service="core", by="bob", reason="I look into it"))
+        answer = await asked
+        assert (held.code, answer.code, answer.rule, world.seen()["active"]) == (Code.DONE, Code.CONFLICT, "revision", "b")
+        await world.controller.stop()
+
+    virtual.run(alone())
+    virtual.run(together())

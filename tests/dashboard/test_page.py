@@ -125,6 +125,21 @@ async def test_a_path_that_has_gone_silent_is_said_before_any_request_gives_up(b
         await expect(page.locator("body")).to_have_class(re.compile("old"))
 
 
+async def test_a_page_that_has_read_nothing_yet_does_not_call_itself_live(browser: Browser, api: Stage) -> None:
+    """The journal's stream may stand while no reading was ever answered: an empty page that says "live" would say that nothing is wrong."""
+    api.put("normal")
+    async with tab(browser, f"{api.url}/icon.svg") as page:
+        await page.route("**/api/v1/services**", lambda _: None)
+        await page.goto(api.url)
+        await expect(page.locator("#notice")).to_contain_text("has not answered yet")
+        await expect(page.locator("#link")).to_have_text("connecting …")
+        await expect(page.locator("body")).to_have_class(re.compile("old"))
+        await page.unroute("**/api/v1/services**")
+        await page.reload()
+        await expect(page.locator("#link")).to_have_text("live")
+        await expect(page.locator(".badge").first).to_have_text("Normal")
+
+
 async def test_a_machine_without_its_network_says_so_and_comes_back_by_itself(browser: Browser, api: Stage) -> None:
     api.put("normal")
     async with tab(browser, api.url) as page:

@@ -11,7 +11,7 @@ import { span } from "./times.js";
 
 const STEPS_KEPT = 300;
 const LOOKS_MS = 5000, MANY_LOOKS_MS = 30000, AUDIT_MS = 60000, UPGRADE_MS = 10000;
-const page = { services: [], shown: null, selected: "", more: new Map(), live: false, readAt: 0, asOf: 0, problem: "", reading: null, again: false, me: null };
+const page = { services: [], shown: null, selected: "", more: new Map(), live: false, openedAt: Date.now(), readAt: 0, asOf: 0, problem: "", reading: null, again: false, me: null };
 const at = (id) => document.getElementById(id);
 // The chosen service in full; the list has only what a glance needs.
 const current = () => (page.shown?.name === page.selected ? page.shown : null);
@@ -206,16 +206,18 @@ function draw() {
 }
 
 function tick() {
-  const age = page.readAt ? (Date.now() - page.readAt) / 1000 : 0;
+  const age = (Date.now() - (page.readAt || page.openedAt)) / 1000;
   // a path that has gone silent refuses nothing: only the age tells, long before a request gives up
   const fresh = !page.problem && age < (many() ? 25 : 6);
-  const told = page.problem || (page.readAt && !fresh ? "The controller has not answered for some seconds: what is below may be old." : "");
+  const silent = page.readAt ? "The controller has not answered for some seconds: what is below may be old." : "The controller has not answered yet: nothing is known here of any service.";
+  const told = page.problem || (fresh ? "" : silent);
   at("notice").hidden = !told;
   // only where it says something else: a reader's voice repeats whatever is written anew
   if (at("notice").textContent !== told) at("notice").textContent = told;
   const link = at("link");
-  link.className = `link ${page.problem ? "bad" : page.live && fresh ? "ok" : "warn"}`;
-  link.textContent = page.problem ? (page.asOf ? `stale since ${new Date(page.asOf).toISOString().slice(11, 19)}Z` : "not connected") : !page.live ? "connecting …" : fresh ? "live" : `${span(age)} old`;
+  // a stream that stands is no picture yet: live is what has been read and is still being read
+  link.className = `link ${page.problem ? "bad" : page.live && page.readAt && fresh ? "ok" : "warn"}`;
+  link.textContent = page.problem ? (page.asOf ? `stale since ${new Date(page.asOf).toISOString().slice(11, 19)}Z` : "not connected") : !page.live || !page.readAt ? "connecting …" : fresh ? "live" : `${span(age)} old`;
   at("clock").textContent = `${new Date(now()).toISOString().slice(11, 19)}Z`;
   document.body.classList.toggle("old", !fresh);
 }
