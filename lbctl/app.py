@@ -238,12 +238,12 @@ class App:
     # --- new configuration
 
     def _hup(self) -> None:
-        if self.api is not None:
-            self.api.reload_tls()
         self.controller.supervisor.task("reload", self._reload_for_signal())
 
     async def _reload_for_signal(self) -> None:
         systemd.reloading()
+        if self.api is not None:
+            await self.api.reload_tls()
         try:
             reply = await self.reload("SIGHUP")
             log.info("reload", code=reply.code.name, message=reply.message)

@@ -47,7 +47,6 @@ class Server:
         self._runner = web.AppRunner(application.web, handler_cancellation=True, shutdown_timeout=SHUTDOWN_S)
         self._listening: list[asyncio.Server] = []
         self.doors: list[Door] = []
-        self._tls: ssl.SSLContext | None = None
         self._tls_seen: tuple[int, ...] = ()
         self._watch: asyncio.Task[None] | None = None
         self._bound: Path | None = None
@@ -58,11 +57,12 @@ class Server:
         await self._runner.setup()
         if self._settings.socket is not None:
             await self._unix(self._settings.socket)
+        tls = None
         if self._settings.tls is not None:
-            self._tls, self._tls_seen = server_tls(self._settings.tls), self._tls_marks()
+            tls, self._tls_seen = server_tls(self._settings.tls), self._tls_marks()
             self._watch = asyncio.create_task(self._watch_tls(), name="api-tls")
         for endpoint in self._settings.listen:
-            await self._tcp(endpoint.host, endpoint.port)
+            await self._tcp(endpoint.host, endpoint.port, tls)
 
     async def _unix(self, path: Path) -> None:
         """0660: the group may. A socket that nobody answers at is left over from a crash and goes."""
@@ -72,10 +72,10 @@ class Server:
         await self._listen(sock)
         self._bound = path
 
-    async def _tcp(self, host: str, port: int) -> None:
+    async def _tcp(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
         sock = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
         self.addresses.append(sock.getsockname()[:2])
-        await self._listen(sock, self._tls)
+        await self._listen(sock, tls)
 
     async def _listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """By hand instead of by aiohttp's sites, so that the connections are ours."""
@@ -90,32 +90,46 @@ class Server:
         files = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls is not None else ()
         return tuple(file.stat().st_mtime_ns if file and file.exists() else 0 for file in files)
 
-    def reload_tls(self) -> None:
-        """Takes a renewed certificate for new connections; a pair that does not load keeps the old one, and says so once."""
+    async def reload_tls(self) -> None:
+        """Takes renewed certificates, ours and the clients' authority, for new connections; what does not load keeps the old ones, and says so once.
+        """
         marks = self._tls_marks()
-        if self._tls is None or self._settings.tls is None or marks == self._tls_seen:
+        if self._settings.tls is None or marks == self._tls_seen:
             return
         self._tls_seen = marks
         try:
-            server_tls(self._settings.tls)
-            self._tls.load_cert_chain(self._settings.tls.cert_file, self._settings.tls.key_file)
-            log.info("certificate of the API reloaded")
+            await self._listen_anew(server_tls(self._settings.tls))
+            log.info("certificates of the API reloaded")
         except (OSError, ssl.SSLError) as error:
-            log.error("certificate of the API not reloaded; the old one is still used", error=str(error))
+            log.error("certificates of the API not reloaded; the old ones are still used", error=str(error))
+
+    async def _listen_anew(self, tls: ssl.SSLContext) -> None:
+        """The same listening sockets, so nobody who connects meanwhile is turned away, under a context that knows nothing of the old one.
+
+        A context forgets neither an authority nor the sessions that it opened to one: whoever was removed would go on being believed.
+        """
+        loop = asyncio.get_running_loop()
+        for at, old in enumerate(self._listening):
+            if not old.sockets or old.sockets[0].family == socket.AF_UNIX:
+                continue
+            # in the list before it serves: a stop in this moment closes it like the others
+            self._listening[at] = await loop.create_server(self.doors[at], sock=old.sockets[0].dup(), ssl=tls, backlog=128, start_serving=False)
+            await self._listening[at].start_serving()
+            old.close()
 
     async def _watch_tls(self) -> None:
         while True:
             await self._clock.sleep(TLS_CHECK_S)
-            self.reload_tls()
+            await self.reload_tls()
 
     async def stop(self) -> None:
         """Ends streams, lets running requests finish for a moment, closes."""
         self._application.streams.close()
-        for listening in self._listening:
-            listening.close()
-        if self._watch is not None:
+        if self._watch is not None:  # first: it may be about to listen anew
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
+        for listening in self._listening:
+            listening.close()
         await self._runner.cleanup()
         if self._bound is not None:
             _clear(self._bound)

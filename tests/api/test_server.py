@@ -158,7 +158,7 @@ async def test_a_renewed_certificate_is_taken_without_a_restart(tls: Tls) -> Non
     _, before = await tls.hold(*client)
     files = tls.authority.issue("server")
     os.utime(files[0], ns=(1, 1))
-    tls.server.reload_tls()
+    await tls.server.reload_tls()
     _, after = await tls.hold(*client)
     assert before != after
 
@@ -168,5 +168,35 @@ async def test_a_pair_that_does_not_fit_keeps_the_old_certificate(tls: Tls) -> N
     _, before = await tls.hold(*client)
     Path(tls.authority.issue("other")[0]).replace(tls.authority.directory / "server.crt")
     os.utime(tls.authority.directory / "server.crt", ns=(1, 1))
-    tls.server.reload_tls()
+    await tls.server.reload_tls()
     assert await tls.hold(*client) == (200, before)
+
+
+async def test_a_new_authority_of_clients_holds_without_a_restart_and_the_old_one_no_more(tls: Tls, tmp_path: Path) -> None:
+    """H39: an authority that is replaced because its key leaked must not go on opening doors, and those with new certificates must get in."""
+    old, address = tls.authority.issue("olga"), tls.server.addresses[0]
+    assert (await tls.hold(*old))[0] == 200
+    new = Authority(tmp_path, "the next authority")
+    kept = tls.authority.file.read_bytes()
+    tls.authority.file.write_bytes(new.file.read_bytes())
+    os.utime(tls.authority.file, ns=(1, 1))
+    await tls.server.reload_tls()
+    tls.authority.file.write_bytes(kept)  # what the client believes is another matter
+    assert (await tls.hold(*new.issue("olga", file="renewed")))[0] == 200
+    with pytest.raises((aiohttp.ClientError, ssl.SSLError, ConnectionError)):
+        await tls.hold(*old)
+    assert tls.server.addresses[0] == address
+
+
+async def test_a_connection_that_stands_outlives_a_new_certificate(tls: Tls) -> None:
+    """Whoever follows the events is not cut off by a renewal."""
+    context = ssl.create_default_context(cafile=str(tls.authority.file))
+    context.load_cert_chain(*tls.authority.issue("olga"))
+    async with aiohttp.ClientSession() as session:
+        url = "https://{}:{}/api/v1/events/stream".format(*tls.server.addresses[0])
+        async with session.get(url, ssl=context) as stream:
+            assert await stream.content.readline() == b": lbctl\n"
+            os.utime(tls.authority.issue("server")[0], ns=(1, 1))
+            await tls.server.reload_tls()
+            await tls.hold(*tls.authority.issue("olga", file="again"))
+            assert not stream.content.at_eof()
