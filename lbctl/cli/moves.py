@@ -10,6 +10,7 @@ import click
 
 from lbctl.cli.client import Client
 from lbctl.cli.complete import member_names, service_names
+from lbctl.cli.conflict import send
 from lbctl.cli.failure import ACCEPTED, ERROR, OK, USAGE, Failure
 from lbctl.cli.options import Globals, verb
 from lbctl.cli.show import ATTENTION, BAD, GOOD, clean, dumps, paint
@@ -31,7 +32,7 @@ def act(options: Globals, service: str, verb_name: str, body: Mapping[str, Any],
     """Sends one command with the revision seen now, waits for its effect, prints, and ends with the contract's code."""
     client = Client(options)
     seen = client.get("services", service)
-    answer = client.post(("services", service, verb_name), body, revision=seen["revision"])
+    answer = send(client, seen, verb_name, body)
     finish(options, client, service, answer, wait_s, before=seen["active"])
 
 
@@ -226,12 +227,12 @@ def many(options: Globals, verb_name: str, services: tuple[str, ...], every: boo
         raise Failure(USAGE, "name the services, or say --all")
     client = Client(options)
     found = client.get("services", brief="true")["services"] if every else [client.get("services", service) for service in services]
-    seen = {shown["name"]: shown["revision"] for shown in found}
+    seen = {shown["name"]: shown for shown in found}
     answers: list[Any] = []
     worst = OK
-    for service, revision in seen.items():
+    for service, shown in seen.items():
         try:
-            answers.append(client.post(("services", service, verb_name), body, revision=revision))
+            answers.append(send(client, shown, verb_name, body))
         except Failure as failure:
             if len(seen) == 1:
                 raise

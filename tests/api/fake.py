@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lbctl.errors import ConfigError, Problem
@@ -62,8 +62,12 @@ class FakeController:
         self.deciding: asyncio.Event | None = None
         self.broken_at: int | None = None
         self.receipts: dict[str, Receipt] = {}
+        self.meanwhile: list[Callable[[], None]] = []
+        """What happens, one before each command, between its reader's look and it."""
 
     async def submit(self, command: Command) -> Reply:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         found = self.services[command.service]
         if command.revision is not None and command.revision != found["revision"]:
             return Reply(Code.CONFLICT, f"revision {command.revision} was seen, it is {found['revision']} now")
