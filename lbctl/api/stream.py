@@ -43,9 +43,7 @@ class Streams:
         self._open += 1
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         try:
-            if position is None:
-                newest = await self._controller.events(limit=1, newest=True)
-                position = newest[-1].seq if newest else 0
+            position = await self._from(position)
             await response.prepare(request)
             if request.method != "HEAD":
                 await self._run(response, bell, position, request.query.get("service"))
@@ -55,6 +53,15 @@ class Streams:
             self._open -= 1
             bell.close()
         return response
+
+    async def _from(self, asked: int | None) -> int:
+        """After which line to go on. A number that this journal has not reached is of another one, lost or put back since: its reader would hear
+        nothing more until this one is as long, so it gets the last lines there are."""
+        newest = await self._controller.events(limit=BATCH, newest=True)
+        head = newest[-1].seq if newest else 0
+        if asked is None:
+            return head
+        return asked if asked <= head else newest[0].seq - 1 if newest else 0
 
     async def _run(self, response: web.StreamResponse, bell: Bell, position: int, service: str | None) -> None:
         await _send(response, b": lbctl\n\n")

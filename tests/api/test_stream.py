@@ -42,6 +42,15 @@ async def test_a_stream_resumes_where_it_broke(running: Running) -> None:
     assert [seq for seq, _ in found] == list(range(11, 451))
 
 
+async def test_a_reader_of_a_journal_that_was_lost_is_told_what_the_new_one_has(running: Running) -> None:
+    """H25: the number that he has seen is higher than any of the new journal; he would else hear nothing of what happens now."""
+    running.controller.write("note", "a new start")
+    async with running.local.get("/api/v1/events/stream", headers={"Last-Event-ID": "5000"}) as answer:
+        assert await read(answer, 1) == [(1, "a new start")]
+        running.controller.write("note", "and on")
+        assert await read(answer, 1) == [(2, "and on")]
+
+
 async def test_a_stream_of_one_service(running: Running) -> None:
     running.controller.write("note", "a")
     running.controller.write("note", "b", service="sentry")
