@@ -28,11 +28,6 @@ class Settings:
     recheck_s: float = 30.0
     reaction: Reaction = Reaction.KEEP_STANDBY
 
-    def detection_s(self, timeout_s: float) -> tuple[float, float]:
-        """The earliest and the latest seconds from the Primary's death to the failover: refused at once, or each look silent for `timeout_s`."""
-        rechecks = self.failures - 1
-        return rechecks * self.recheck_s, self.interval_s + rechecks * max(self.recheck_s, timeout_s) + timeout_s
-
 
 @dataclass(frozen=True, slots=True)
 class Beat:
