@@ -11,7 +11,7 @@ import click
 from lbctl.cli.client import Client
 from lbctl.cli.complete import member_names, service_names
 from lbctl.cli.options import Globals, verb
-from lbctl.cli.service import WAITING, helps, spoken
+from lbctl.cli.service import WAITING, helps, spoken, unready
 from lbctl.cli.show import ATTENTION, BAD, GOOD, STRONG, clean, emit, paint
 from lbctl.cli.terminal import laid
 
@@ -39,7 +39,7 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
         yield from helps(found["advice"])
     for candidate in found.get("candidates", ()):
         yield ""
-        yield from _candidate(candidate, found["service"])
+        yield from _candidate(candidate, found["service"], unready(found.get("hosts", ())).get(candidate["member"], ""))
     resume = found.get("resume")
     if resume:
         yield ""
@@ -51,13 +51,15 @@ def _fails(found: Mapping[str, Any]) -> bool:
     return found["state"] in ("down", "all-down", "stranded") or bool(found["suspect"])
 
 
-def _candidate(candidate: Mapping[str, Any], service: str) -> Iterator[str]:
+def _candidate(candidate: Mapping[str, Any], service: str, unable: str = "") -> Iterator[str]:
     shut = [row for row in candidate["rules"] if not row["holds"]]
     name = paint(candidate["member"], STRONG)
     if not shut:
         yield f"A move to {name} is {paint('open', ATTENTION)}: every rule holds."
     ready = bool(shut) and all(row["rule"] in WAITING for row in shut)
-    if ready:
+    if ready and unable:
+        yield f"{name} would get the traffic if the active member failed, {paint('but its address could not follow', BAD)}: {clean(unable)}."
+    elif ready:
         yield f"{name} is {paint('ready', GOOD)} and waits only for the active member to fail ({spoken(shut[0]['evidence'])})."
     elif shut:
         yield f"A move to {name} is blocked by {_count(len(shut))}:"

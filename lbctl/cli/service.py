@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lbctl.api.times import short
@@ -187,12 +187,16 @@ def _notes(member: Mapping[str, Any], active: bool) -> Iterator[str]:
 
 def _gate(shown: Shown) -> Iterator[str]:
     """For each other member: would traffic move to it now, and the rows that say no."""
+    unable = unready(one for entry in shown["actuators"] for one in entry.get("hosts", ()))
     for candidate in shown.get("gate", ()):
         shut = [row for row in candidate["rules"] if not row["holds"]]
         if not shut:
             yield f"Gate to {candidate['member']}: {paint('open', BAD)}, every rule holds"
             continue
         if all(row["rule"] in WAITING for row in shut):
+            if why := unable.get(candidate["member"]):
+                yield f"{candidate['member']} would get the traffic, {paint('but its address could not follow', BAD)}: {clean(why)}"
+                continue
             yield f"{candidate['member']} is ready: traffic stays because of {shut[0]['rule']} alone ({spoken(shut[0]['evidence'])})"
             continue
         yield f"Gate to {candidate['member']}: shut by {len(shut)} of {len(candidate['rules'])} rules"
@@ -217,6 +221,11 @@ def _hosts(shown: Shown) -> Iterator[str]:
     if rows:
         yield ""
         yield from columns(rows, head=("ACTUATOR", "HOST", ""))
+
+
+def unready(hosts: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Hosts that could not take the address now, and why; where the members' own hosts hold it they are named like the members."""
+    return {one["host"]: one["trouble"] for one in hosts if one["trouble"]}
 
 
 def _holding(one: Mapping[str, Any]) -> str:

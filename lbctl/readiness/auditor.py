@@ -39,7 +39,9 @@ class Auditor:
         self._controller.case(name)
         async with self._one:
             cores = await gather(self.hands_of(name), self._clock)
-        return Audit(self._controller.case(name), cores, self._notified())
+        case = self._controller.case(name)
+        unable = {host.name: host.trouble for _, _, host in self._controller.hosts(name) if host.trouble and host.name in case.settings.names}
+        return Audit(case, cores, self._notified(), unable)
 
     async def rows(self, name: str) -> dict[str, Any]:
         """The object of `lbctl readiness`."""

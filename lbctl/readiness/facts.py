@@ -43,11 +43,13 @@ class CoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """All that one audit rests on. `notified`: how many ways to tell people lbctl itself has."""
+    """All that one audit rests on. `notified`: how many ways to tell people lbctl itself has. `unable`: members whose own host could not take what
+    follows the traffic (a virtual address), and why."""
 
     case: Case
     cores: Mapping[str, CoreFacts]
     notified: int = 0
+    unable: Mapping[str, str] = field(default_factory=dict)
 
     def known(self, *names: str) -> list[CoreFacts]:
         """The Cores that could be asked, of these or of all."""

@@ -37,6 +37,9 @@ class Practice:
 
 def _takes_over(audit: Audit) -> Found:
     found = what_if(audit.case)
+    # No row of the gate: a dead active is left all the same, for other actuators may follow. But clients of the address would stand before nothing.
+    if why := audit.unable.get(found.get("moves_to") or ""):
+        return no(f"{found['text']}, but its address could not: {why}")
     if found.get("moves_to") and not found.get("asks"):
         return yes(found["text"])
     return no(found["text"])

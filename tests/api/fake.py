@@ -70,7 +70,9 @@ class FakeController:
             self.meanwhile.pop(0)()
         found = self.services[command.service]
         if command.revision is not None and command.revision != found["revision"]:
-            return Reply(Code.CONFLICT, f"revision {command.revision} was seen, it is {found['revision']} now")
+            told = f"revision {command.revision} was seen, it is {found['revision']} now"
+            self.write("command", told, service=command.service, by=command.by, revision=found["revision"], data={"code": int(Code.CONFLICT)})
+            return Reply(Code.CONFLICT, told)
         if self.deciding is not None:
             await self.deciding.wait()
         self.commands.append(command)
@@ -78,8 +80,8 @@ class FakeController:
         self.write(type(command).__name__.lower(), command.reason or "done", service=command.service, by=command.by)
         return self.replies.pop(0) if self.replies else Reply(Code.DONE, "done and verified")
 
-    def write(self, kind: str, text: str, *, service: str = "core", by: str = "") -> None:
-        self.journal.append(Step(AT, service, kind, text, by, 7, 41, {}, len(self.journal) + 1))
+    def write(self, kind: str, text: str, *, service: str = "core", by: str = "", revision: int = 41, data: Mapping[str, Any] | None = None) -> None:
+        self.journal.append(Step(AT, service, kind, text, by, 7, revision, data or {}, len(self.journal) + 1))
         for bell in self.bells:
             bell.ring()
 
@@ -97,7 +99,8 @@ class FakeController:
         found = self.services[name]
         rows = [{**candidate, "for_failover": [], "for_switchover": []} for candidate in found.get("gate", ())]
         return {"service": name, "to": to, "state": found["state"], "active": found["active"], "why": "core-a is active since the start",
-                "candidates": rows, "if_active_failed": None, "resume": None}
+                "candidates": rows, "if_active_failed": None, "resume": None,
+                "hosts": [host for actuator in found["actuators"] for host in actuator.get("hosts", ())]}
 
     def looks(self, name: str, member: str) -> Mapping[str, Mapping[str, Sequence[Any]]]:
         cells: dict[str, list[Any]] = {"fastest_s": [None, 0.002], "slowest_s": [None, 0.004], "good": [None, 3], "failed": [None, 1],

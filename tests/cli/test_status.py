@@ -90,6 +90,21 @@ def test_what_helps_is_told_by_status_and_explain_in_the_same_words(terminal: Te
     assert "If core-a failed now" not in terminal.type("explain", "core").stdout
 
 
+def test_a_standby_is_not_called_ready_whose_address_could_not_follow(terminal: Terminal) -> None:
+    """With `vip.agents` the pages of a member may be well and its agent silent."""
+    rule = {"rule": "active-down", "holds": False, "evidence": "core-a status: OK, up", "opens": "…"}
+    [actuator] = service("core")["actuators"]
+    silent = {"actuator": "vip", "host": "core-b", "ready": False, "holds": False, "trouble": "no answer within 1 s"}
+    holder = {"actuator": "vip", "host": "core-a", "ready": True, "holds": True, "trouble": ""}
+    for hosts, words in (([holder], "core-b is ready"), ([holder, silent], "but its address could not follow: no answer within 1 s")):
+        terminal.controller.services["core"] = service("core", gate=[{"member": "core-b", "open": False, "rules": [rule]}],
+                                                       actuators=[{**actuator, "hosts": hosts}])
+        for verb in ("status", "explain"):
+            told = " ".join(terminal.type(verb, "core").stdout.split())
+            assert words in told, (verb, told)
+            assert ("core-b is ready" in told) is (len(hosts) == 1), verb
+
+
 def test_no_answer_is_unknown_for_a_monitoring_plugin(terminal: Terminal) -> None:
     result = terminal.type("--api", "unix:/nonexistent/s", "status", "--exit-code")
     assert result.exit_code == 3 and result.stdout.startswith("UNKNOWN: no controller answers")

@@ -134,6 +134,13 @@ def test_what_nobody_can_tell_is_unknown_not_kept() -> None:
     assert found["would-take-over"] == "yes"
 
 
+def test_a_standby_whose_address_could_not_follow_would_not_take_over() -> None:
+    """`vip.agents`: its pages are well and its agent is silent; traffic would move to a host that has no address."""
+    row = next(row for row in audit_rows(replace(good(), unable={"b": "no answer from its agent"})) if row["practice"] == "would-take-over")
+    assert (row["holds"], row["evidence"]) == ("no", "traffic would move to b, but its address could not: no answer from its agent")
+    assert holds(replace(good(), unable={"a": "no carrier"}))["would-take-over"] == "yes", "the active's own host is another matter"
+
+
 def test_a_sentry_has_no_rows_of_cores() -> None:
     stage = Stage(pair()).normal()
     case = stage.case
