@@ -170,7 +170,8 @@ class Case:
             if source is None or source == self.active:
                 return source == self.active
             # A source that is alive but not active may be ahead of the active: its copy is then another history, not ours.
-            if not self.down(source):
+            # So may one of which only old looks are left: that it was down then is no vote any more (SEMANTICS 4).
+            if not self.down(source) or not self.fresh(source, self.decisive(source)):
                 return False
             source = self.syncs_from(source)
         return False

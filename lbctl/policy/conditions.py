@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lbctl.model.looks import Health, Reason
-from lbctl.policy import doubt, failover, families, follow, pool
+from lbctl.policy import doubt, failover, families, follow, gate, pool
 from lbctl.policy.arming import HELD_LONG_S, WARN_BEFORE_S, unclean
 from lbctl.policy.case import HASTATUS, Case
 from lbctl.policy.turn import Turn
@@ -91,7 +91,9 @@ def _active_alerts(case: Case) -> Iterator[tuple[str, str, str]]:
 
 def eligible(case: Case, name: str) -> bool:
     """It could take over if the active failed now, an approval aside."""
-    return case.says_standby_up(name) and name not in case.saved.latched and name not in case.saved.needs_resync and case.follows(name)
+    taken = name in case.saved.latched or name in case.saved.needs_resync
+    # A copy that is too old says Standby like any other: nothing else would tell that the gate is shut to it (H1).
+    return case.says_standby_up(name) and not taken and case.follows(name) and not gate.stale(case, name)
 
 
 def _candidate_alerts(case: Case) -> Iterator[tuple[str, str, str]]:

@@ -67,14 +67,22 @@ def _is_confirmed(case: Case, name: str) -> bool:
 
 
 def _is_fresh_enough(case: Case, name: str) -> bool:
+    # No source, no opinion: `check` says that the age of the copy is not watched.
+    if case.member(name).freshness is None:
+        return True
+    sight = case.sight(name)
+    # not asked yet is not unknown: in the first moments of a life a copy that is days old must not pass for one of which nobody can tell
+    return (sight.sync_started is not None or bool(sight.sync_unknown)) and not stale(case, name)
+
+
+def stale(case: Case, name: str) -> bool:
+    """What its freshness source has told shuts the gate: too old, or unknown where that blocks. False as long as it has told nothing (H1)."""
     rule, sight = case.member(name).freshness, case.sight(name)
     if rule is None:
-        # No source, no opinion: `check` says that the age of the copy is not watched.
-        return True
+        return False
     if sight.sync_started is None:
-        # not asked yet is not unknown: in the first moments of a life a copy that is days old must not pass for one of which nobody can tell
-        return bool(sight.sync_unknown) and not rule.unknown_blocks
-    return case.now - sight.sync_started <= rule.max_staleness_s
+        return bool(sight.sync_unknown) and rule.unknown_blocks
+    return case.now - sight.sync_started > rule.max_staleness_s
 
 
 def _sync_seen(case: Case, name: str) -> str:
@@ -313,4 +321,4 @@ def confirming_look_due(case: Case, candidate: str) -> bool:
     return case.active_down() and not _is_confirmed(case, candidate)
 
 
-__all__ = ["ASKABLE", "HASTATUS", "NAMES", "RULES", "STOPS", "WAIVED", "failing", "operator_rows", "rows", "switchover_rows"]
+__all__ = ["ASKABLE", "HASTATUS", "NAMES", "RULES", "STOPS", "WAIVED", "failing", "operator_rows", "rows", "stale", "switchover_rows"]

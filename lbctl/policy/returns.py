@@ -39,7 +39,7 @@ def missing(case: Case, *, drive: bool, attested: bool) -> RuleResult | None:
         return _lack("not-dual-primary", f"{' and '.join(doubt.dual_primary(case))} say Primary", "one of them is set to secondary")
     if not case.modes:
         # Without modes there is nothing to be promoted and no copy to be behind: being up is all that there is to ask.
-        return None if case.up(primary) else _lack("primary-serving", _pages(case, primary), f"{primary} answers")
+        return None if case.says_standby_up(primary) else _lack("primary-serving", _pages(case, primary), f"{primary} answers")
     if never_promoted(case) or by_hand(case, attested):
         return None
     # What is missing is told for the way that was asked for, also where another one is nearer.
@@ -168,7 +168,7 @@ def unlatch_missing(case: Case, member: str, *, attested: bool) -> RuleResult | 
     if member not in case.saved.latched | case.saved.needs_resync:
         return None
     # Steadily: from the next turn on it may be chosen by itself.
-    if not (case.says_standby_up(member) if case.modes else case.up(member)):
+    if not case.says_standby_up(member):
         return _lack("candidate-standby", _pages(case, member), f"{member} reads Standby steadily")
     # Measured as for a swap: the active goes on serving, so the stricter proof could never be had.
     if attested or member not in case.saved.needs_resync or resync.proven_for_swap(case, member):

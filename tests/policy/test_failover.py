@@ -11,8 +11,10 @@ from lbctl.model import commands as ask
 from lbctl.model.commands import Code
 from lbctl.model.events import Around, SyncSeen
 from lbctl.model.looks import ProbeResult, Reason, Verdict
-from lbctl.model.settings import Role
-from tests.policy.stage import PROBE, Stage, member, pair
+from lbctl.model.settings import MonitorSettings, Role
+from lbctl.model.state import Saved
+from lbctl.policy import returns
+from tests.policy.stage import PROBE, Stage, chain, member, pair
 
 WHO: Any = {"service": "core", "by": "ann", "reason": "story"}
 
@@ -141,3 +143,37 @@ def test_a_member_that_promoted_itself_does_not_hide_one_whose_gate_is_open() ->
     stage.round(a="fail", b="ok/primary", c="503/standby")
     stage.rounds(4, a="fail", b="ok/primary", c="503/standby")
     assert stage.active == "c" and not stage.view["approvals"]
+
+
+def test_a_source_of_which_only_old_looks_are_left_is_not_known_to_be_down() -> None:
+    """SEMANTICS 4: a vote older than two intervals counts for nobody. The DR Core may lead to the active only through members that *are* down."""
+    stage = Stage(chain())
+    stage.rounds(5, a="ok/primary", b="fail", dr="503/standby")
+    stage.around = Around(proofs=1, watched=1)
+    assert stage.case.follows("dr")
+    for _ in range(5):
+        stage.round(a="ok/primary", dr="503/standby")
+        for page in ("status", "hastatus"):
+            stage.look("b", page, reason=Reason.TIMEOUT, void="stall")
+    assert stage.case.down("b") and not stage.case.follows("dr")
+
+
+def test_a_member_without_modes_of_which_only_old_looks_are_left_is_not_resumed_to() -> None:
+    """The same of the way back: a Sentry that was up a minute ago is not known to be up."""
+    settings = replace(pair(), monitor=MonitorSettings("tcp", ("tcp",), modes=False))
+    stage = Stage(settings, saved=Saved("core", epoch=2, active="b", primary="a", file_primary="a", latched=frozenset({"a"})), shown="b")
+
+    def rounds(count: int, void: str) -> None:
+        for _ in range(count):
+            stage.now += 1.0
+            for name in ("a", "b"):
+                void_here = void if name == "a" else ""
+                stage.hear(ProbeResult(name, "tcp", Verdict.OK, Reason.OK, stage.now - 0.01, stage.now, void=void_here))
+
+    rounds(5, "")
+    assert returns.missing(stage.case, drive=False, attested=False) is None
+    rounds(5, "stall")
+    lack = returns.missing(stage.case, drive=False, attested=False)
+    assert lack is not None and lack.rule == "primary-serving"
+    lack = returns.unlatch_missing(stage.case.on(replace(stage.state, saved=replace(stage.state.saved, primary="b"))), "a", attested=False)
+    assert lack is not None and lack.rule == "candidate-standby"
