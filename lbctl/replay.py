@@ -204,22 +204,36 @@ def _looks(settings: ServiceSettings, lines: list[Step]) -> Iterator[tuple[float
         if line.kind == "look" and line.data.get("member") in settings.names:
             pages.setdefault((line.data["member"], line.data["page"]), []).append(line)
     moments = sorted(line.at for line in lines if line.kind in ("look", "command", "started"))
+    starts = [line.at for line in lines if line.kind == "started"]
     for (member, _), changes in pages.items():
         every = settings.member(member).probe.interval_s
         for change, after in zip(changes, [*changes[1:], None], strict=True):
-            yield from _stretch(_look(change.data), after.data.get("before") if after is not None else None, moments, every)
+            # A life ends without a word of how often a page had said the same: its looks go on until the next one begins, and not into it.
+            until = next((at for at in starts if at > change.at), moments[-1] + NEAR_S)
+            yield from _stretch(change, after.data.get("before") if after is not None else None, until, moments, every)
 
 
-def _stretch(look: ProbeResult, end: Mapping[str, Any] | None, moments: list[float], every: float) -> Iterator[tuple[float, Event]]:
+def _stretch(change: Step, end: Mapping[str, Any] | None, until: float, moments: list[float], every: float) -> Iterator[tuple[float, Event]]:
     """The look that began it and the ones that said the same, but only near something that happened: in between they decide nothing."""
+    look = _look(change.data)
     yield look.ended, look
-    last = end["last_ended"] if end else moments[-1] + NEAR_S
-    count = end["count"] - 1 if end else int((last - look.ended) / every)
+    # What follows a void look counts the real ones of before it: they are laid out already, and of void ones one leaves the same mark as many.
+    if look.void:
+        return
+    last = end["last_ended"] if end else until
+    count = end["count"] - _earlier(look, change.data.get("before")) - 1 if end else int((last - look.ended) / every)
     gap = (last - look.ended) / count if count > 0 else 0.0
     for number in range(1, count + 1):
         ended = look.ended + number * gap
         if gap <= 2 * every and _near(ended, moments):
             yield ended, replace(look, started=ended - (look.ended - look.started), ended=ended)
+
+
+def _earlier(look: ProbeResult, before: Mapping[str, Any] | None) -> int:
+    """How many looks its run had before: a run of failures goes on where their reason changes, or where void looks stood between."""
+    if before is None or (before["verdict"] == Verdict.FAILED) is look.good:
+        return 0
+    return int(before["count"])
 
 
 def _near(at: float, moments: list[float]) -> bool:

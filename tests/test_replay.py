@@ -13,6 +13,7 @@ from lbctl.controller.steps import steps_of
 from lbctl.model import commands as ask
 from lbctl.model.decision import Step
 from lbctl.model.events import Around, Drained, Event, SyncSeen, SyncUnknown
+from lbctl.model.looks import Reason
 from lbctl.model.settings import Freshness, ServiceSettings
 from lbctl.policy import decide
 from lbctl.replay import Moved, Replayed, compare, replay
@@ -163,3 +164,69 @@ def test_what_was_known_of_the_copy_is_known_again() -> None:
     assert stage.active == "a" and [line.kind for line in stage.lines].count("synced") == 1
     assert not replay(limited(60), stage.lines).moves
     assert [move.target for move in replay(limited(120), stage.lines).moves] == ["b"]
+
+
+def test_a_void_look_is_void_again() -> None:
+    """H24: what a stall of ours has cut off says nothing of the members, then or now; and the looks around it are as many as they were."""
+    stage = Recorded(fall(pair(), 9), around=Around(proofs=1, watched=1))
+    stage.rounds(30, a="ok/primary", b="503/standby")
+    stage.rounds(2, a="fail", b="503/standby")
+    _voided(stage, 6)
+    stage.rounds(2, a="fail", b="503/standby")
+    stage.rounds(30, a="ok/primary", b="503/standby")
+    assert not replay(fall(pair(), 5), stage.lines).moves
+    assert len(replay(fall(pair(), 4), stage.lines).moves) == 1
+
+
+def test_as_many_looks_are_laid_out_as_were_made() -> None:
+    """A void look counts for nothing, and so do the ones after it: a mark a page; the looks around them are no more for it."""
+    stage = Recorded(pair(), around=Around(proofs=1, watched=1))
+    stage.rounds(30, a="ok/primary", b="503/standby")
+    _voided(stage, 6)
+    stage.rounds(30, a="ok/primary", b="503/standby")
+    stage.restart("a")
+    assert replay(pair(), stage.lines).looks == pytest.approx(60 * 4 + 4, abs=8)
+
+
+def test_a_night_in_which_nothing_can_be_seen_is_a_line_a_page_and_not_one_a_look() -> None:
+    """H3, H24, H17: the journal has a bound, and what fills it pushes out the history that people need in the morning."""
+    stage = Recorded(pair())
+    stage.normal()
+    for name, rounds in (("blind", lambda: stage.rounds(200, a="fail", b="fail")), ("stall", lambda: _voided(stage, 200))):
+        before = len(stage.lines)
+        rounds()
+        assert len(stage.lines) - before < 20, name
+        stage.rounds(5, a="ok/primary", b="503/standby")
+    marks = {line.data["void"] for line in stage.lines if line.kind == "look"}
+    assert marks == {"", "blind", "stall"}
+
+
+def _voided(stage: Recorded, rounds: int) -> None:
+    for _ in range(rounds):
+        stage.now += 1.0
+        for name in ("a", "b"):
+            for page in ("status", "hastatus"):
+                stage.look(name, page, reason=Reason.TIMEOUT, void="stall")
+
+
+def test_a_run_of_failures_with_several_reasons_is_as_long_as_it_was() -> None:
+    """Else `fall` would be reached by looks that nobody made."""
+    stage = Recorded(fall(pair(), 9), around=Around(proofs=1, watched=1))
+    stage.rounds(30, a="ok/primary", b="503/standby")
+    stage.rounds(2, a="fail", b="503/standby")
+    stage.rounds(2, a="refused", b="503/standby")
+    stage.rounds(30, a="ok/primary", b="503/standby")
+    assert not replay(fall(pair(), 5), stage.lines).moves
+    assert len(replay(fall(pair(), 4), stage.lines).moves) == 1
+
+
+def test_looks_of_one_life_are_not_laid_into_the_next() -> None:
+    """A restart ends a stretch: what was well before it says nothing against what failed after it."""
+    stage = Recorded(pair(), around=Around(proofs=1, watched=1))
+    stage.rounds(60, a="ok/primary", b="503/standby")
+    stage.now += 5.0
+    stage.restart("a")
+    stage.rounds(5, a="ok/primary", b="503/standby")
+    stage.rounds(6, a="fail", b="503/standby")
+    assert stage.active == "b"
+    assert [(m.source, m.target) for m in replay(pair(), stage.lines).moves] == [("a", "b")]

@@ -25,7 +25,7 @@ _CAPITAL = re.compile(r"(?=[A-Z])")
 def steps_of(before: State, decision: Decision, event: Event, now: float) -> list[Step]:
     """The lines of one turn, in the order in which they are to be read: what was heard, what followed, what was answered."""
     after = decision.state.saved
-    lines = [*_heard(before, event), *(_noted(note) for note in decision.notes)]
+    lines = [*_heard(before, decision.state, event), *(_noted(note) for note in decision.notes)]
     # A save without a word would be a revision that nobody can explain.
     if after is not before.saved and after != before.saved and not decision.notes:
         lines.append(("saved", decision.reason, "lbctl", {}))
@@ -49,9 +49,9 @@ def steps_of(before: State, decision: Decision, event: Event, now: float) -> lis
 _Line = tuple[str, str, str, dict[str, Any]]
 
 
-def _heard(before: State, event: Event) -> Iterator[_Line]:
+def _heard(before: State, now: State, event: Event) -> Iterator[_Line]:
     if isinstance(event, ProbeResult):
-        yield from _looked(before, event)
+        yield from _looked(before, now, event)
     elif isinstance(event, Started):
         yield "started", f"started; {_all_shown(event.shown)}", "", {"shown": [plain(item) for item in event.shown], "revision": before.revision}
     elif isinstance(event, Applied):
@@ -87,19 +87,26 @@ def _synced(before: State, event: SyncSeen | SyncUnknown) -> Iterator[_Line]:
         yield "synced", f"{event.member} has synced from {event.source}", "", data
 
 
-def _looked(before: State, look: ProbeResult) -> Iterator[_Line]:
+def _page(state: State, look: ProbeResult) -> PageSight:
+    return state.members[look.member].pages.get(look.page, NOTHING_SEEN) if look.member in state.members else NOTHING_SEEN
+
+
+def _looked(before: State, now: State, look: ProbeResult) -> Iterator[_Line]:
     """A line where the page says something else than it did; `before` counts what it replaces."""
-    sight = before.members[look.member].pages.get(look.page, NOTHING_SEEN) if look.member in before.members else NOTHING_SEEN
+    sight, void = _page(before, look), look.void or _page(now, look).voided
     last = sight.last
     for way, part in look.ways:
         yield from _looked_over(sight.way(way), way, part)
     # The same again: of ten thousand members that are well nothing is written.
-    if last is not None and (last.verdict, last.reason) == (look.verdict, look.reason) and bool(look.void) == bool(sight.voided):
+    if last is not None and (last.verdict, last.reason) == (look.verdict, look.reason) and bool(void) == bool(sight.voided):
         return
-    said = "void: " + look.void if look.void else look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
+    # Nor while nothing counts, whatever is said meanwhile: a night without a network would push the history out of its journal.
+    if void and void == sight.voided:
+        return
+    said = "void: " + void if void else look.verdict.value if look.good else f"{look.verdict.value} ({look.reason.value})"
     data: dict[str, Any] = {
         "member": look.member, "page": look.page, "verdict": look.verdict.value, "reason": look.reason.value,
-        "started": look.started, "ended": look.ended, "detail": look.detail, "void": look.void,
+        "started": look.started, "ended": look.ended, "detail": look.detail, "void": void,
     }
     if last is not None:
         data["before"] = {"verdict": last.verdict.value, "reason": last.reason.value, "count": max(sight.good_run, sight.bad_run),
