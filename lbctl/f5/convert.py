@@ -9,18 +9,18 @@ balancer they decide, record, and move nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lbctl.config.quantities import NAME, address, dns_name
-from lbctl.f5.leftovers import Leftover, remark, unread
+from lbctl.f5.leftovers import Leftover, unread
+from lbctl.f5.monitors import CORE_TEXT, best, monitoring
 from lbctl.f5.objects import F5Monitor, F5Pool, Objects, VirtualServer, WideIp
-from lbctl.f5.syntax import Statement
+from lbctl.f5.work import Work
 
 ORDERED = "global-availability"
-CORE_TEXT = "MOBILEIRON-STATUS"
-LITERAL = re.compile(r"[A-Za-z0-9 _:,;@/<>=\"'!&%#-]*")
 NOWHERE = "127.0.0.1"
+TTL_MAX = 86400
 
 
 @dataclass(slots=True)
@@ -31,27 +31,13 @@ class Conversion:
     leftovers: list[Leftover]
 
 
-@dataclass(slots=True)
-class _Work:
-    objects: Objects
-    remarks: list[Leftover] = field(default_factory=list)
-    services: dict[str, Any] = field(default_factory=dict)
-    taken: set[int] = field(default_factory=set)
-    """Lines of the objects that a service was made of."""
-
-    def take(self, *statements: Statement) -> None:
-        self.taken.update(statement.line for statement in statements)
-
-    def remark(self, statement: Statement, why: str, text: str = "") -> None:
-        self.remarks.append(remark(statement, why, text))
-
-
 def convert(objects: Objects) -> Conversion:
     """The values of an lbctl.yaml for every wide IP that has one."""
-    work = _Work(objects)
+    work = Work(objects)
     zones: dict[str, Any] = {}
-    for wide_ip in objects.wide_ips:
-        if wide_ip.family == "aaaa" and any(other.name == wide_ip.name and other.family == "a" for other in objects.wide_ips):
+    # The A one first: its service takes the IPv6 members too. Where there is none of it, the AAAA one is a service of its own.
+    for wide_ip in sorted(objects.wide_ips, key=lambda one: one.family == "aaaa"):
+        if wide_ip.family == "aaaa" and wide_ip.name in work.merged:
             continue
         if _mappable(work, wide_ip):
             _service(work, wide_ip, zones)
@@ -62,21 +48,23 @@ def convert(objects: Objects) -> Conversion:
         if _own(objects) == NOWHERE:
             work.remark(objects.wide_ips[0].statement, "no listener or address of the BIG-IP is in this file: set `authoritative.listen` and `ns`")
     values["services"] = work.services
+    for earlier, later in objects.replaced:
+        work.remark(earlier, f"line {later.line} has it once more: that one is taken")
     _not_taken(work)
-    return Conversion(values, sorted([*work.remarks, *unread(objects.statements)]))
+    return Conversion(values, sorted({*work.remarks, *unread(objects.statements)}))
 
 
-def _not_taken(work: _Work) -> None:
+def _not_taken(work: Work) -> None:
     """What was read and understood and still is in no service: it must not look as if it were."""
-    said = {one.line for one in work.remarks} | work.taken
     objects = work.objects
     for kind, statements in (
+        ("is disabled, so it is not imported", [pool.statement for pool in objects.pools.values() if not pool.enabled]),
         ("no service that was imported uses this pool", [pool.statement for pool in objects.pools.values()]),
         ("no service that was imported uses this monitor", [monitor.statement for monitor in objects.monitors.values()]),
         ("is in no pool that was imported", [server.statement for servers in objects.servers.values() for server in servers.values()]),
     ):
         for statement in statements:
-            if statement.line not in said:
+            if statement not in work.said:
                 work.remark(statement, kind)
 
 
@@ -86,7 +74,7 @@ def _own(objects: Objects) -> str:
     return next(iter(known), NOWHERE)
 
 
-def _mappable(work: _Work, wide_ip: WideIp) -> bool:
+def _mappable(work: Work, wide_ip: WideIp) -> bool:
     why = ""
     if wide_ip.family not in ("a", "aaaa"):
         why = f"lbctl publishes addresses, not {wide_ip.family.upper()} records"
@@ -96,14 +84,19 @@ def _mappable(work: _Work, wide_ip: WideIp) -> bool:
         why = "no DNS name, or one without a zone"
     elif not wide_ip.enabled:
         why = "is disabled: it answers nobody"
-    elif not any((wide_ip.family, pool) in work.objects.pools for pool in wide_ip.pools):
-        why = "has no pool in this file"
+    elif not _pools(work, wide_ip):
+        why = "has no pool in this file that is enabled"
     if why:
         work.remark(wide_ip.statement, why)
     return not why
 
 
-def _zone(work: _Work, wide_ip: WideIp, name: str, zones: dict[str, Any]) -> None:
+def _pools(work: Work, wide_ip: WideIp) -> list[F5Pool]:
+    """The pools that answer for it, in their order."""
+    return [pool for name in wide_ip.pools if (pool := work.objects.pools.get((wide_ip.family, name))) and pool.enabled]
+
+
+def _zone(work: Work, wide_ip: WideIp, name: str, zones: dict[str, Any]) -> None:
     """The zone of a name: the domain above it. GTM answers single names, lbctl whole zones, so each new one is said."""
     zone = name.partition(".")[2]
     if zone not in zones:
@@ -111,35 +104,61 @@ def _zone(work: _Work, wide_ip: WideIp, name: str, zones: dict[str, Any]) -> Non
         work.remark(wide_ip.statement, f"lbctl answers for {zone} as a whole: delegate it only where nothing else is in it, or rename the service")
 
 
-def _service(work: _Work, wide_ip: WideIp, zones: dict[str, Any]) -> None:
-    pools = [pool for name in wide_ip.pools if (pool := work.objects.pools.get((wide_ip.family, name)))]
+def _service(work: Work, wide_ip: WideIp, zones: dict[str, Any]) -> None:
+    pools = _pools(work, wide_ip)
     kind, pools = _kind(work, wide_ip, pools)
     servers = _servers(work, pools)
     if not servers:
         work.remark(wide_ip.statement, "has no member that could serve")
         return
-    monitor = _monitor(work, pools, servers)
+    names = _names(work, wide_ip)
+    if not names:
+        work.remark(wide_ip.statement, "another service answers for its name already")
+        return
+    label = _unique(wide_ip.name.split(".")[0], work.services)
+    work.published.update(dict.fromkeys(names, label))
+    monitor = best(work, pools, servers)
     work.take(*(pool.statement for pool in pools), *(server.statement for server in servers))
-    service: dict[str, Any] = {"kind": kind, "automation": "observe", **_monitoring(work, monitor, servers), "members": []}
+    service: dict[str, Any] = {"kind": kind, "automation": "observe", **monitoring(work, monitor, servers), "members": []}
     second = _second_family(work, wide_ip)
     for number, server in enumerate(servers):
         role = {"role": "primary" if number == 0 else "secondary"} if kind == "failover" else {}
         service["members"].append(_member(server, role, monitor, second.pop(server.server, None), servers))
     for server_name, extra in second.items():
         work.remark(extra.statement, f"an IPv6 member of {wide_ip.name} without an IPv4 one: add {extra.address} of {server_name} by hand")
-    ttl = next((pool.ttl for pool in pools if pool.ttl), 30)
-    for name in wide_ip.aliases:
-        if set(name) & set("*?"):
-            work.remark(wide_ip.statement, "an alias that is a pattern for many names: write a service for each name", f"aliases {name}")
-    published = [dns_name(name) for name in (wide_ip.name, *wide_ip.aliases) if _is_name(name) and not set(name) & set("*?")]
-    service["actuators"] = [{"authoritative": {"name": name, "ttl": ttl}} for name in dict.fromkeys(published)]
-    for name in published:
+    ttl = _ttl(work, pools)
+    service["actuators"] = [{"authoritative": {"name": name, "ttl": ttl}} for name in names]
+    for name in names:
         _zone(work, wide_ip, name, zones)
-    work.services[_unique(wide_ip.name.split(".")[0], work.services)] = service
+    work.services[label] = service
     _meaning(work, kind, pools, monitor)
 
 
-def _kind(work: _Work, wide_ip: WideIp, pools: list[F5Pool]) -> tuple[str, list[F5Pool]]:
+def _ttl(work: Work, pools: list[F5Pool]) -> int:
+    """One service, one TTL: that of the first pool that has one; F5's own default is 30 s."""
+    found = next((min(pool.ttl, TTL_MAX) for pool in pools if pool.ttl), 30)
+    for pool in pools:
+        if pool.ttl is not None and pool.ttl != found:
+            work.remark(pool.statement.find("ttl") or pool.statement, f"a service has one TTL: {found}")
+    return found
+
+
+def _names(work: Work, wide_ip: WideIp) -> list[str]:
+    """What it publishes. A name has one service: the first that wants it (partitions may repeat one, an alias may be a wide IP too)."""
+    found: dict[str, None] = {}
+    for number, name in enumerate((wide_ip.name, *wide_ip.aliases)):
+        if set(name) & set("*?"):
+            work.remark(wide_ip.statement, "an alias that is a pattern for many names: write a service for each name", f"aliases {name}")
+        elif not _is_name(name):
+            work.remark(wide_ip.statement, "no DNS name, or one without a zone", f"aliases {name}")
+        elif dns_name(name) not in work.published:
+            found[dns_name(name)] = None
+        elif number:
+            work.remark(wide_ip.statement, f"the service {work.published[dns_name(name)]} answers for this name already", f"aliases {name}")
+    return list(found)
+
+
+def _kind(work: Work, wide_ip: WideIp, pools: list[F5Pool]) -> tuple[str, list[F5Pool]]:
     """Failover where an order decides, pool where all answer; pools that cannot be joined are left out and said."""
     ordered = all(pool.mode == ORDERED or len(pool.members) == 1 for pool in pools)
     if ordered and (len(pools) == 1 or wide_ip.mode == ORDERED):
@@ -154,7 +173,7 @@ def _kind(work: _Work, wide_ip: WideIp, pools: list[F5Pool]) -> tuple[str, list[
     return "pool", pools
 
 
-def _servers(work: _Work, pools: list[F5Pool]) -> list[VirtualServer]:
+def _servers(work: Work, pools: list[F5Pool]) -> list[VirtualServer]:
     found: list[VirtualServer] = []
     for pool in pools:
         for member in pool.members:
@@ -170,52 +189,6 @@ def _servers(work: _Work, pools: list[F5Pool]) -> list[VirtualServer]:
             else:
                 found.append(server)
     return found
-
-
-def _monitor(work: _Work, pools: list[F5Pool], servers: list[VirtualServer]) -> F5Monitor | None:
-    """The monitor that says most: a Core's page, else a page, else a port."""
-    names = dict.fromkeys([name for pool in pools for name in pool.monitors] + [name for server in servers for name in server.monitors])
-    monitors = [monitor for name in names if (monitor := work.objects.monitors.get(name))]
-    rank = {"https": 1, "http": 1, "tcp": 2, "tcp-half-open": 2}
-    monitors.sort(key=lambda monitor: 0 if CORE_TEXT in monitor.recv else rank.get(monitor.kind, 3))
-    work.take(*(monitor.statement for monitor in monitors))
-    for other in monitors[1:]:
-        if CORE_TEXT not in other.recv:
-            work.remark(other.statement, "a service has one monitor, the one that says most is imported")
-    return monitors[0] if monitors else None
-
-
-def _monitoring(work: _Work, monitor: F5Monitor | None, servers: list[VirtualServer]) -> dict[str, Any]:
-    """`monitor:` and `probe:`."""
-    if monitor is None or monitor.kind not in ("https", "http", "tcp", "tcp-half-open"):
-        if monitor is not None:
-            work.remark(monitor.statement, f"lbctl has no {monitor.kind} monitor: a connection to the member's port is looked for")
-        return {"monitor": {"tcp": {"port": servers[0].port or 443}}}
-    probe = {"profile": "careful", "interval": f"{monitor.interval_s}s", "timeout": f"{min(monitor.probe_timeout_s, monitor.interval_s)}s",
-             "min_outage": f"{monitor.timeout_s}s"}
-    if CORE_TEXT in monitor.recv:
-        return {"monitor": "core", "probe": probe}
-    if monitor.kind.startswith("tcp"):
-        return {"monitor": {"tcp": {"port": servers[0].port or 443}}, "probe": probe}
-    if not monitor.path:
-        work.remark(monitor.statement, "what it sends names no path: / is asked for")
-    return {"monitor": {"http": {"path": monitor.path or "/", **_expect(work, monitor)}}, "probe": probe}
-
-
-def _expect(work: _Work, monitor: F5Monitor) -> dict[str, Any]:
-    """F5 searches `recv`, a pattern, in status line, headers and body; lbctl searches the body of a 200."""
-    recv = monitor.recv.removeprefix("^")
-    if not recv or re.fullmatch(r"(HTTP/1\.\S*\s*)?200( OK)?", recv):
-        return {}
-    if LITERAL.fullmatch(recv):
-        return {"expect": {"text": recv}}
-    try:
-        re.compile(recv)
-    except re.error:
-        work.remark(monitor.statement, f"recv {recv!r} is no pattern that lbctl can use: any 200 is good")
-        return {}
-    work.remark(monitor.statement, f"recv {recv!r} is taken as a pattern over the body of a 200; F5 also searches the headers")
-    return {"expect": {"regex": recv}}
 
 
 def _member(
@@ -241,18 +214,22 @@ def _member(
     return member
 
 
-def _second_family(work: _Work, wide_ip: WideIp) -> dict[str, VirtualServer]:
+def _second_family(work: Work, wide_ip: WideIp) -> dict[str, VirtualServer]:
     """The members of the AAAA wide IP of the same name, by server."""
     twin = next((one for one in work.objects.wide_ips if one.name == wide_ip.name and one.family == "aaaa" and one is not wide_ip), None)
-    if wide_ip.family != "a" or twin is None or not twin.enabled:
+    if wide_ip.family != "a" or twin is None:
         return {}
-    pools = [pool for name in twin.pools if (pool := work.objects.pools.get(("aaaa", name)))]
+    work.merged.add(wide_ip.name)
+    if not twin.enabled:
+        work.remark(twin.statement, "is disabled: it answers nobody")
+        return {}
+    pools = _pools(work, twin)
     found = {server.server: server for server in _servers(work, pools)}
     work.take(*(pool.statement for pool in pools), *(server.statement for server in found.values()))
     return found
 
 
-def _meaning(work: _Work, kind: str, pools: list[F5Pool], monitor: F5Monitor | None) -> None:
+def _meaning(work: Work, kind: str, pools: list[F5Pool], monitor: F5Monitor | None) -> None:
     """Where lbctl means something else by the same words."""
     for pool in pools:
         resume = next((one for one in pool.statement.block or () if one.words[:1] == ("manual-resume",)), pool.statement)

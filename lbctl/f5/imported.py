@@ -38,7 +38,7 @@ def import_file(file: Path) -> Imported:
         raise ConfigError([Problem(str(file), "", f"cannot be read: {error.strerror}")]) from None
     if len(raw) > FILE_BYTES_MAX:
         raise ConfigError([Problem(str(file), "", f"larger than {FILE_BYTES_MAX >> 20} MiB")])
-    return import_text(raw.decode("utf-8", "replace"), str(file))
+    return import_text(raw.decode("utf-8-sig", "replace"), str(file))
 
 
 def import_text(text: str, name: str = "bigip_gtm.conf") -> Imported:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lbctl.f5.syntax import Statement
@@ -63,6 +64,7 @@ class F5Pool:
     mode: str
     ttl: int | None
     manual_resume: bool
+    enabled: bool
     monitors: tuple[str, ...]
     members: tuple[PoolMember, ...]
     statement: Statement
@@ -90,6 +92,8 @@ class Objects:
     servers: dict[str, dict[str, VirtualServer]] = field(default_factory=dict)
     pools: dict[tuple[str, str], F5Pool] = field(default_factory=dict)
     wide_ips: list[WideIp] = field(default_factory=list)
+    replaced: list[tuple[Statement, Statement]] = field(default_factory=list)
+    """What a later object of the same kind and name took the place of, and that object."""
     listeners: list[str] = field(default_factory=list)
     own_addresses: list[str] = field(default_factory=list)
 
@@ -97,13 +101,12 @@ class Objects:
 def read(statements: list[Statement]) -> Objects:
     """The objects that can be mapped; statements of other kinds are left alone."""
     found = Objects(statements)
-    for statement in statements:
+    asked = {path(one.words[3]): one for one in statements if one.words[:2] == ("gtm", "monitor") and len(one.words) > 3}
+    for statement in _last_of_each(statements, found):
         words = statement.words
-        if len(words) < 3 or words[0] != "gtm":
-            continue
         match words[1]:
             case "monitor" if len(words) > 3:
-                found.monitors[path(words[3])] = _monitor(statement)
+                found.monitors[path(words[3])] = _monitor(statement, asked)
             case "server":
                 _server(statement, found)
             case "pool":
@@ -117,6 +120,21 @@ def read(statements: list[Statement]) -> Objects:
             case "datacenter":
                 statement.used = True
     return found
+
+
+def _last_of_each(statements: list[Statement], found: Objects) -> Iterator[Statement]:
+    """The objects of GTM; of several monitors, pools or wide IPs of one name the last, as where one file is loaded after another."""
+    named: dict[object, Statement] = {}
+    for statement in statements:
+        if len(statement.words) > 2 and statement.words[0] == "gtm":
+            words = statement.words
+            key = (*words[:-1], path(words[-1])) if words[1] in ("monitor", "pool", "wideip") else statement
+            if earlier := named.pop(key, None):
+                found.replaced.append((earlier, statement))
+                for inner in earlier.walk():
+                    inner.used = True
+            named[key] = statement
+    yield from named.values()
 
 
 def entries(block: Statement | None) -> list[Statement]:
@@ -134,15 +152,21 @@ def path(name: str) -> str:
     return name.removeprefix("/Common/")
 
 
-def _monitor(statement: Statement) -> F5Monitor:
+def _monitor(statement: Statement, others: Mapping[str, Statement]) -> F5Monitor:
+    """A file has only what differs from the monitor that it comes `defaults-from`, so that one is asked for the rest, and so on upwards."""
     statement.used = True
-    send = statement.value("send")
+    line = [statement]
+    while (parent := others.get(path(line[-1].value("defaults-from")))) is not None and parent not in line:
+        line.append(parent)
+
+    def value(key: str) -> str:
+        return next((found for one in line if (found := one.value(key))), "").removeprefix("none")
+
+    send = value("send")
     request, host = REQUEST.search(send), HOST.search(send)
-    statement.find("defaults-from")
     return F5Monitor(
-        path(statement.words[3]), statement.words[2], statement.value("recv"),
-        request[1] if request else "" if send else "/", host[1] if host else "",
-        _number(statement.value("interval"), 30), _number(statement.value("timeout"), 120), _number(statement.value("probe-timeout"), 5), statement,
+        path(statement.words[3]), statement.words[2], value("recv"), request[1] if request else "" if send else "/", host[1] if host else "",
+        _number(value("interval"), 30), _number(value("timeout"), 120), _number(value("probe-timeout"), 5), statement,
     )
 
 
@@ -209,9 +233,11 @@ def _pool(statement: Statement) -> F5Pool:
     block = statement.find("members")
     members = [_pool_member(one, number) for number, one in enumerate(entries(block))]
     ttl = statement.value("ttl")
+    disabled = statement.find("disabled")
+    statement.find("enabled")
     return F5Pool(
         path(name), family, statement.value("load-balancing-mode", "round-robin"), int(ttl) if ttl.isdecimal() and len(ttl) < 10 else None,
-        statement.value("manual-resume") == "enabled", names(statement.find("monitor")),
+        statement.value("manual-resume") == "enabled", disabled is None, names(statement.find("monitor")),
         tuple(sorted(members, key=lambda member: member.order)), statement,
     )
 

@@ -2,6 +2,9 @@
 
 Own tokenizer, because the format is no known one: words are separated by blanks, texts stand in double quotes with backslash escapes, `#` begins
 a comment. iRules (`… rule NAME { Tcl }`) are kept as one block whose lines are not read: Tcl has a syntax of its own.
+
+`tmsh list gtm … one-line` writes a whole object on one line, where nothing but the words themselves tells where a setting ends. There the words
+are cut by what each setting takes (`cut`): mostly one value, none for a flag, several for a few.
 """
 
 from __future__ import annotations
@@ -13,6 +16,13 @@ from lbctl.errors import ConfigError, Problem
 
 DEPTH_MAX = 40
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+FLAGS = frozenset({"enabled", "disabled"})
+NAMES = frozenset({
+    "addresses", "aliases", "depends-on", "devices", "members", "members-cname", "metadata", "persist", "pools", "pools-cname", "profiles",
+    "region-members", "router-addresses", "rules", "virtual-servers", "vlans",
+})
+"""Settings whose block holds names, not settings: there is nothing to cut in it."""
+TYPES = frozenset({"a", "aaaa", "cname", "mx", "naptr", "srv"})
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +73,8 @@ class _Parser:
         self.at = 0
         self.line = 1
 
-    def statements(self, depth: int) -> list[Statement]:
-        """Up to the closing brace of this block, or to the end of the file."""
+    def statements(self, depth: int, *, opened: int = 0, names: bool = False) -> list[Statement]:
+        """Up to the closing brace of this block, `opened` in that line, or to the end of the file; `names`: what it holds has a name each."""
         if depth > DEPTH_MAX:
             raise self.error("nested too deeply")
         found: list[Statement] = []
@@ -74,25 +84,33 @@ class _Parser:
                     raise self.error("a closing brace without an opening one")
                 self.at += 1
                 return found
-            found.append(self.statement(depth))
+            found += self.statement(depth, cutting=self.line == opened and not names)
         if depth:
             raise self.error("the file ends inside a block")
         return found
 
-    def statement(self, depth: int) -> Statement:
+    def statement(self, depth: int, *, cutting: bool) -> list[Statement]:
+        """One statement; several where they share the line of the brace before them (`cutting`)."""
         begun, words, quoted = self.line, list[str](), set[int]()
         block: list[Statement] | None = None
         while self.skip_blank(newlines=False) and self.text[self.at] not in "\n}":
             if self.text[self.at] == "{":
                 self.at += 1
-                block = self.raw(begun) if depth == 0 and "rule" in words[1:2] else self.statements(depth + 1)
+                block = self.block(words, depth, begun)
                 break
             if self.text[self.at] == '"':
                 quoted.add(len(words))
                 words.append(self.quoted())
             else:
                 words.append(self.word())
-        return Statement(tuple(words), begun, self.line, block, quoted=frozenset(quoted))
+        whole = Statement(tuple(words), begun, self.line, block, quoted=frozenset(quoted))
+        return cut(whole) if cutting else [whole]
+
+    def block(self, words: list[str], depth: int, begun: int) -> list[Statement]:
+        """What stands in the braces after these words."""
+        if depth == 0 and "rule" in words[1:2]:
+            return self.raw(begun)
+        return self.statements(depth + 1, opened=self.line, names=depth > 0 and bool(words) and words[-1] in NAMES | {"of"})
 
     def skip_blank(self, *, newlines: bool) -> bool:
         """Skips blanks and comments; False at the end of the file."""
@@ -158,3 +176,29 @@ class _Parser:
 
     def error(self, message: str) -> ConfigError:
         return ConfigError([Problem(f"{self.file}:{self.line}:1", "", message)])
+
+
+def cut(whole: Statement) -> list[Statement]:
+    """A statement of a one-line object into its settings; the block belongs to the last."""
+    words, found, at = whole.words, list[Statement](), 0
+    while at < len(words):
+        end = min(at + _taken(words[at:], blocked=whole.block is not None), len(words))
+        last = end == len(words)
+        quoted = frozenset(number - at for number in whole.quoted if at <= number < end)
+        found.append(Statement(words[at:end], whole.line, whole.last, whole.block if last else None, quoted=quoted))
+        at = end
+    return found or [whole]
+
+
+def _taken(words: tuple[str, ...], *, blocked: bool) -> int:
+    """How many of these words the first setting takes, itself included. `blocked`: a block follows the last of them."""
+    if words[0] in FLAGS:
+        return 1
+    if words[0] == "monitor" and words[1:2] == ("min",):
+        return 4  # monitor min 1 of { … }
+    if words[0] == "monitor":
+        return 2 + 2 * next((number for number, word in enumerate(words[2::2]) if word != "and"), len(words[2::2]))
+    if words[0] == "user-defined" or (words[0] == "last-resort-pool" and words[1:2] and words[1] in TYPES):
+        return 3
+    # A flag that is not known here must not swallow the name of the block after it, and with it all members.
+    return 1 if blocked and len(words) == 2 and words[1] in NAMES else 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -268,3 +269,103 @@ def test_tenants_may_use_the_same_name_each_in_a_partition_of_its_own(tmp_path: 
 def test_what_was_read_and_is_in_no_service_is_said(text: str, why: str) -> None:
     """Odd quoting, braces in comments of an iRule, names with colons, partitions: what is not taken is told."""
     assert [one for one in import_file(TENANTS).leftovers if one.text.startswith(text) and why in one.why]
+
+
+def one_line(statement: Statement) -> str:
+    """As `tmsh list … one-line` writes it."""
+    words = ['"' + json.dumps(word)[1:-1] + '"' if number in statement.quoted else word for number, word in enumerate(statement.words)]
+    inner = " ".join(one_line(one) for one in statement.block or ())
+    return " ".join(words) + ("" if statement.block is None else f" {{ {inner} }}" if inner else " { }")
+
+
+@pytest.mark.parametrize("file", sorted(HERE.glob("*.conf")), ids=lambda file: file.name)
+def test_what_tmsh_lists_with_one_line_is_imported_alike(file: Path) -> None:
+    """Nothing but the words tells where a setting ends there; and an object's remarks all stand on its one line."""
+    long = import_file(file)
+    short = import_text("\n".join(one_line(top) for top in parse(file.read_text())), file.name)
+    assert short.text == long.text
+    assert sorted((one.text, one.why) for one in short.leftovers) == sorted((one.text, one.why) for one in long.leftovers)
+
+
+ONE_LINE = """
+gtm listener l1 { address 192.0.2.53 ip-protocol udp mask 255.255.255.255 port domain }
+gtm monitor https core_status { defaults-from https interval 10 probe-timeout 4 recv "MOBILEIRON-STATUS: OK" timeout 31 }
+gtm pool a core { frob load-balancing-mode global-availability manual-resume enabled members { c:/Common/a { member-order 0 } \
+c:/Common/b { disabled member-order 1 } c:/Common/d { ratio 3 member-order 2 } } monitor core_status and https ttl 60 }
+gtm server c { datacenter dc devices { c { addresses { 192.0.2.9 { } } } } disabled-by nobody product generic-host virtual-servers { \
+a { destination 192.0.2.1:https } b { destination 192.0.2.2:https } d { destination 192.0.2.3:https translation-address 10.0.0.3 } } }
+gtm wideip a mdm.example.com { aliases { m.example.com mobile.example.com } last-resort-pool a core persistence enabled pools { core { order 0 } } }
+"""
+
+
+def test_settings_on_one_line_are_told_apart_flags_and_unknown_ones_too(tmp_path: Path) -> None:
+    imported = import_text(ONE_LINE)
+    service = configured(tmp_path, imported).services["mdm"]
+    assert [actuator.settings["name"] for actuator in service.actuators] == ["mdm.example.com", "m.example.com", "mobile.example.com"]
+    assert {actuator.settings["ttl_s"] for actuator in service.actuators} == {60}
+    assert service.settings.names == ("a", "d")
+    assert (service.settings.monitor.name, service.settings.member("a").probe.interval_s) == ("core", 10)
+    assert service.targets["d"].connect == "10.0.0.3"
+    told = whys(imported)
+    for text in ("frob", "ip-protocol udp", "disabled-by nobody", "ratio 3", "last-resort-pool a core", "persistence enabled", "/b: is disabled"):
+        assert text in told
+    assert "Manual Resume was off" not in whys(imported)
+
+
+def test_a_monitor_has_what_it_does_not_say_from_the_one_it_comes_from(tmp_path: Path) -> None:
+    text = SAMPLE.read_text() + """
+gtm monitor https /Common/parent {
+    interval 20
+    recv "deep inside"
+    send "GET /inner HTTP/1.0\\r\\n\\r\\n"
+}
+gtm monitor https /Common/child {
+    defaults-from /Common/parent
+    probe-timeout 3
+}
+"""
+    text = text.replace("monitor /Common/sentry_page and /Common/ping", "monitor /Common/child")
+    service = configured(tmp_path, import_text(text)).services["sentry"]
+    assert (service.monitor.settings["path"], service.monitor.settings["text"]) == ("/inner", "deep inside")
+    probe = service.settings.members[0].probe
+    assert (probe.interval_s, probe.timeout_s, probe.min_outage_s) == (20, 3, 120)
+
+
+def test_monitors_that_come_from_one_another_end() -> None:
+    circle = "gtm monitor https /Common/a { defaults-from /Common/b }\ngtm monitor https /Common/b { defaults-from /Common/a }\n"
+    assert import_text(circle + SAMPLE.read_text()).services
+
+
+def test_of_two_objects_with_one_name_the_later_is_taken_and_it_is_said(tmp_path: Path) -> None:
+    imported = import_text("gtm pool a core_pool {\n    load-balancing-mode ratio\n}\n" + SAMPLE.read_text())
+    assert configured(tmp_path, imported).services["mdm"].settings.kind == "failover"
+    assert "line 1: gtm pool a core_pool: line 54 has it once more: that one is taken" in whys(imported)
+
+
+@pytest.mark.parametrize(("old", "new", "services", "why"), [
+    ("wideip a /Common/mdm.example.com {", "wideip a /Common/mdm.example.com {\n disabled", ["sentry", "mdm"], "mdm.example.com: is disabled"),
+    ("aaaa /Common/mdm.example.com {", "aaaa /Common/mdm.example.com {\n disabled", ["mdm", "sentry"], "aaaa /Common/mdm.example.com: is disabled"),
+    ("a /Common/sentry_pool {", "a /Common/sentry_pool {\n disabled", ["mdm"], "gtm pool a /Common/sentry_pool: is disabled"),
+    ("mobile.example.com", "sentry.example.com", ["mdm"], "gtm wideip a /Common/sentry.example.com: another service answers for its name already"),
+    ("a /Common/*.wild.example.com", "a /T/mdm.example.com", ["mdm", "sentry"], "gtm wideip a /T/mdm.example.com: another service answers"),
+    ("monitor /Common/sentry_page and /Common/ping", "monitor /Common/https", ["mdm", "sentry"], "https is not in this file: a connection"),
+    ('recv "Sentry (is|seems) ready"', "recv none", ["mdm", "sentry"], "any answer is good to F5; lbctl wants a 200"),
+    ("    ttl 30", "    ttl 0", ["mdm", "sentry"], "ttl 0: a service has one TTL: 30"),
+    ("    ttl 30", "    ttl 999999", ["mdm", "sentry"], "ttl 999999: a service has one TTL: 86400"),
+], ids=["A off", "AAAA off", "pool off", "alias is a wide IP", "two partitions", "built-in monitor", "no recv", "ttl 0", "ttl too long"])
+def test_what_would_change_the_meaning_is_said_and_passes_check(tmp_path: Path, old: str, new: str, services: list[str], why: str) -> None:
+    imported = import_text(SAMPLE.read_text().replace(old, new))
+    assert list(imported.services) == services
+    assert why in whys(imported)
+    (tmp_path / "lbctl.yaml").write_text(imported.text)
+    assert checked(tmp_path / "lbctl.yaml").code == 0
+
+
+@pytest.mark.parametrize("change", [
+    lambda raw: raw.replace(b"\n", b"\r\n"), lambda raw: b"\xef\xbb\xbf" + raw, lambda raw: b"# " + bytes(range(128, 256)) + b"\0\n" + raw,
+], ids=["CRLF", "byte order mark", "bytes that are no text"])
+def test_how_the_file_was_carried_does_not_matter(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    (tmp_path / SAMPLE.name).write_bytes(change(SAMPLE.read_bytes()))
+    carried, plain = import_file(tmp_path / SAMPLE.name), import_file(SAMPLE)
+    assert carried.text == plain.text
+    assert [(one.text, one.why) for one in carried.leftovers] == [(one.text, one.why) for one in plain.leftovers]
