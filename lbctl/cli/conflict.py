@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lbctl.cli.client import Client
-from lbctl.cli.failure import CONFLICT, Failure
+from lbctl.cli.failure import ACCEPTED, CONFLICT, OK, Failure
 
 LINES = 50
 """How far back the journal is looked through; where that does not reach, it counts as a conflict."""
@@ -35,9 +35,11 @@ def send(client: Client, seen: Mapping[str, Any], verb_name: str, body: Mapping[
 def _between(client: Client, seen: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What people or a move have changed since; empty where only lbctl's own bookkeeping has."""
     lines = client.get("events", service=seen["name"], newest="true", limit=LINES)["events"]
-    people = [line for line in lines if line["by"] and line["revision"] > seen["revision"]]
+    # What was refused is in the journal too, the first try of this very command among it, and has changed nothing.
+    people = [line for line in lines if line["by"] and line["revision"] > seen["revision"] and line["data"].get("code", OK) in (OK, ACCEPTED)]
     if people:
-        return f"{people[-1]['by']}: {people[-1]['text']}"
+        told = [line for line in people if line["kind"] != "command"] or people  # what came of it, before how it was answered
+        return f"{told[-1]['by']}: {told[-1]['text']}"
     if (now["epoch"], now["active"]) != (seen["epoch"], seen["active"]):
         return f"traffic has moved: it is on {now['active']} now, epoch {now['epoch']}"
     # `LINES` lines of what was saved since, and none of them by a person: those before are not known.

@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from lbctl.cli.client import Client
+from lbctl.cli.conflict import send
+from lbctl.cli.failure import Failure
+from lbctl.cli.options import Globals
 from lbctl.cli.root import cli
 from tests.controller.pages import Pages
 
@@ -93,7 +97,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 def test_an_operator_s_day(site: Site) -> None:
     """Status, explain, maintenance, a refusal, a failover by force, the way back refused: every shape is the real one."""
     assert site.type("status", "--exit-code").stdout.startswith("OK: core normal, traffic to core-a")
-    assert "core-b is ready" in site.type("status", "core").stdout
+    site.until(lambda _: "core-b is ready" in site.type("status", "core").stdout)
     assert "If core-a failed now, traffic would move to core-b." in site.type("explain", "core").stdout
     assert site.type("maintenance", "on", "core", "--for", "1h", "--reason", "patch").exit_code == 0
     assert "patch" in site.type("maintenance", "list").stdout and "maintenance until" in site.type("status").stdout
@@ -116,7 +120,7 @@ def test_an_automatic_failover_is_told_with_its_cause(site: Site) -> None:
     began = time.monotonic()
     site.until(lambda _: time.monotonic() - began > 3.0)  # six rounds of quiet: a replay lays looks out evenly, so it needs a history to begin with
     site.on_loop(site.pages["core-a"].stop())
-    site.until(lambda shown: shown["active"] == "core-b")
+    site.until(lambda shown: shown["active"] == "core-b" and shown["state"] == "failed-over")
     assert "core-a is down" in site.type("history", "core").stdout
     status = site.type("status", "--exit-code")
     assert status.exit_code == 1 and "resume pending" in status.stdout and "locked out until" in status.stdout
@@ -125,6 +129,20 @@ def test_an_automatic_failover_is_told_with_its_cause(site: Site) -> None:
     site.until(lambda shown: all(shown["members"][0]["monitors"][page]["verdict"] == said for page, said in back.items()))
     assert site.json("status", "core")["active"] == "core-b"
     history_decided_again(site)
+
+
+def test_a_command_in_the_moment_in_which_an_incident_opens_is_no_conflict(site: Site) -> None:
+    """H36: nobody else has commanded, and traffic is where it was; of two people the second still conflicts."""
+    assert site.type("hold", "core", "--reason", "audit").exit_code == 0
+    client = Client(Globals(api=f"unix:{site.directory / 's'}"))
+    seen = client.get("services", "core")
+    site.on_loop(site.pages["core-a"].stop())
+    site.until(lambda shown: shown["revision"] > seen["revision"] and shown["state"] == "down")
+    assert send(client, seen, "hold", {"reason": "still at it"})["service"]["held"]["reason"] == "still at it"
+    with pytest.raises(Failure, match=": core is held: still at it") as refused:
+        send(client, seen, "release", {})
+    assert refused.value.exit_code == 4
+    client.close()
 
 
 def history_decided_again(site: Site) -> None:
