@@ -24,7 +24,7 @@ from lbctl.core.control import NotRunning, ask
 from lbctl.core.node import Node
 from lbctl.core.settings import CoreSettings, load
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 Fields = dict[str, Any]
 FAST = {"heartbeat_interval": 0.05, "heartbeat_failures": 2, "recheck_interval": 0.05}
 """Fail Over Controls for tests that want to see a failover now."""

@@ -19,9 +19,7 @@ import dns.message
 import dns.rcode
 
 from tests.netns import Host, Network, network
-from tests.outside.site import NAME, Site
-
-ANSWER_S = 1.0
+from tests.outside.site import ASK_S, NAME, Site
 
 
 class Switch:
@@ -85,7 +83,7 @@ class Apart(Site):
         made["api"]["listen"] = "127.0.0.1:9653"
         return made
 
-    async def answer(self) -> str:
+    async def answer(self, patience_s: float = ASK_S) -> str:
         """As the client on its own host is told."""
         with self.client.inside():
             asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -95,7 +93,7 @@ class Apart(Site):
                 asking.connect((self.host, 5300))
                 query = dns.message.make_query(NAME, "A")
                 loop = asyncio.get_running_loop()
-                async with asyncio.timeout(ANSWER_S):
+                async with asyncio.timeout(patience_s):
                     await loop.sock_sendall(asking, query.to_wire())
                     reply = dns.message.from_wire(await loop.sock_recv(asking, 4096))
             except (TimeoutError, OSError, dns.exception.DNSException):

@@ -37,6 +37,7 @@ async def test_each_fault_of_the_primary_is_failed_over_with_its_reason(tmp_path
             else:
                 await fault(it.a, kind)
             await it.until_answer(it.host_b)
+            await it.until_service("failed over", lambda s: s["state"] == "failed-over")  # read back a moment after the first reader has it
             code, text = await it.lbctl.say("-o", "json", "status", "core")
             shown = json.loads(text)
             assert code == 0 and shown["state"] == "failed-over" and shown["epoch"] == 2 * number, (kind, text)

@@ -14,7 +14,7 @@ import pytest
 from lbctl.clock import SystemClock
 from lbctl.dns.settings import Endpoint
 from lbctl.policy.drain import LOW_S, ROUNDING_S
-from tests.outside.site import NAME, PATIENCE_S, PATIENT, Site, site
+from tests.outside.site import ASK_S, NAME, PATIENCE_S, PATIENT, Site, site
 from tests.peers.dns_servers import KEY, ZONE, bind_primary, free_place, secret
 from tests.peers.dns_servers import NAME as ZONED
 from tests.peers.unbound import Client, ended, unbound
@@ -25,7 +25,7 @@ TTL_S = 7
 async def test_a_drained_and_driven_switchover_announces_the_gap_and_reports_it(tmp_path: Path) -> None:
     """The TTL goes down and passes, the Cores change roles, traffic moves, and what clients felt is in the history."""
     actuators = [{"authoritative": {"name": NAME, "ttl": 7}}]
-    async with site(tmp_path, drive=True, service={"actuators": actuators}) as made:
+    async with site(tmp_path, drive=True, probe=PATIENT, service={"actuators": actuators}) as made:
         await made.until_service("ready to be driven", lambda seen: seen["state"] == "normal" and seen["members"][1]["verdict"] == "standby")
         code, told = await made.lbctl.say("switchover", "core", "--drive", "--drain", "--reason", "network work")
         assert code == 0, told + made.lbctl.log[-2000:]
@@ -51,7 +51,7 @@ class Zoned(Site):
         super().__init__(base, drive=True, probe=PATIENT, service={"actuators": [{"rfc2136": update}]})
         self.visitor = Visitor(resolver)
 
-    async def answer(self) -> str:
+    async def answer(self, patience_s: float = ASK_S) -> str:
         return await self.visitor.ask()
 
     async def journal(self) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import yaml
 
 from tests.core.cores import hosts
 from tests.dns.served import run
-from tests.outside.site import PATIENCE_S, Lbctl
+from tests.outside.site import ASK_S, PATIENCE_S, POLL_S, Lbctl
 
 PORT = 7443
 ZONE = "gtm.example.com"
@@ -39,10 +39,10 @@ def written(folder: Path, host: str, serving: str, *services: str) -> Path:
     return folder / "lbctl.yaml"
 
 
-async def answer(host: str, name: str) -> str:
+async def answer(host: str, name: str, patience_s: float = ASK_S) -> str:
     """What a client is told: addresses, the reply's code, or `silence` before lbctl listens."""
     try:
-        reply = await dns.asyncquery.udp(dns.message.make_query(f"{name}.{ZONE}", "A"), host, port=5300, timeout=2)
+        reply = await dns.asyncquery.udp(dns.message.make_query(f"{name}.{ZONE}", "A"), host, port=5300, timeout=patience_s)
     except (dns.exception.Timeout, OSError):
         return "silence"
     return ",".join(item.address for found in reply.answer for item in found) or dns.rcode.to_text(reply.rcode())
@@ -53,7 +53,7 @@ async def until_answer(host: str, name: str, wanted: str) -> None:
     try:
         async with asyncio.timeout(PATIENCE_S):
             while seen != wanted:
-                seen = await answer(host, name)
+                seen = await answer(host, name, POLL_S)
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"{name}: {wanted} was never told; last: {seen}") from None

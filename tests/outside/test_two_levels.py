@@ -16,7 +16,7 @@ import yaml
 
 from tests.controller.pages import Pages
 from tests.core.cores import hosts
-from tests.outside.site import PATIENCE_S, Lbctl
+from tests.outside.site import ASK_S, PATIENCE_S, POLL_S, Lbctl
 
 QUICK = {"profile": "standard", "interval": "500ms", "fast_interval": "100ms", "timeout": "500ms", "fall": 2}
 MAIN, RECOVERY = "203.0.113.9", "198.51.100.9"
@@ -40,9 +40,9 @@ class Level:
         }))
         await self.lbctl.start()
 
-    async def answer(self) -> str:
+    async def answer(self, patience_s: float = ASK_S) -> str:
         try:
-            reply = await dns.asyncquery.udp(dns.message.make_query("core.gtm.example.com", "A"), self.host, port=5300, timeout=1)
+            reply = await dns.asyncquery.udp(dns.message.make_query("core.gtm.example.com", "A"), self.host, port=5300, timeout=patience_s)
         except (dns.exception.Timeout, OSError):
             return "silence"
         return ",".join(sorted(item.address for answer in reply.answer for item in answer))
@@ -51,7 +51,7 @@ class Level:
         seen = ""
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while (seen := await self.answer()) != wanted:
+                while (seen := await self.answer(POLL_S)) != wanted:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{self._name} answers {seen}, not {wanted}\n{self.lbctl.log[-2000:]}") from None
@@ -73,7 +73,7 @@ class World:
         members = [{"name": "main", "role": "primary", "address": MAIN, "url": f"http://{self.main.host}:9653"},
                    {"name": "recovery", "address": RECOVERY, "url": f"http://{self.recovery.host}:9653"}]
         self.above = Level(folder, "global", {"core": {
-            "monitor": {"site": {"service": "core", "inner_failover": "1500ms"}}, "probe": {**QUICK, "min_outage": "4s"},
+            "monitor": {"site": {"service": "core", "inner_failover": "1500ms"}}, "probe": {**QUICK, "min_outage": "8s"},
             "members": members, "actuators": [{"authoritative": {"name": "core.gtm.example.com"}}]}})
 
     async def close(self) -> None:
@@ -119,7 +119,7 @@ async def test_a_site_mends_itself_and_only_a_site_that_is_down_is_left(world: W
     await _until_up(world)
     assert await world.above.answer() == RECOVERY
     code, told = await world.above.lbctl.say("resume", "core")
-    assert code == 0, told
+    assert code in (0, 6), told
     await world.above.until(MAIN)
 
 

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from tests.core.cores import Process
-from tests.outside.site import Site, site
+from tests.outside.site import Site, serves_as_primary, site
 
 
 async def refused(it: Site, *what: str) -> None:
@@ -40,15 +40,15 @@ async def test_an_upgrade_walks_the_guides_nine_steps(tmp_path: Path) -> None:
 
         await done(it, "1")
         await refused(it, "never synced")
-        await it.b.type(f"failover sync {it.host_a}")
+        assert (await it.b.type(f"failover sync {it.host_a}"))[0] == 0
         await done(it, "2")
         await done(it, "3")
 
         await refused(it, "core-b still runs")
-        await it.b.type("failover mode primary")
+        assert (await it.b.type("failover mode primary"))[0] == 0
         await new_version(it.b)
         await refused(it, "failover mode secondary")
-        await it.b.type("failover mode secondary")
+        assert (await it.b.type("failover mode secondary"))[0] == 0
         await done(it, "4")
 
         await it.lbctl.end(signal.SIGKILL)
@@ -57,12 +57,12 @@ async def test_an_upgrade_walks_the_guides_nine_steps(tmp_path: Path) -> None:
 
         await refused(it, "core-a runs")
         await new_version(it.a)
-        await it.until_service("A serves", lambda s: s["members"][0]["monitors"]["status"]["verdict"] == "ok")
+        await it.until_service("A serves", serves_as_primary)
         await done(it, "5")
         await it.stays(it.host_a, 0.5)
         await done(it, "6")
         await refused(it, "no sync of core-b")
-        await it.b.type(f"failover sync {it.host_a}")
+        assert (await it.b.type(f"failover sync {it.host_a}"))[0] == 0
         await done(it, "7")
         await done(it, "8")
         seen = await it.lbctl.service()
@@ -76,6 +76,6 @@ async def test_readiness_is_read_from_the_cores(tmp_path: Path) -> None:
     """G-BP: CLI and API tell the same."""
     async with site(tmp_path, drive=True) as it:
         await it.until_service("normal", lambda s: s["state"] == "normal" and s["promoted"])
-        await it.b.type(f"failover sync {it.host_a}")
+        assert (await it.b.type(f"failover sync {it.host_a}"))[0] == 0
         code, text = await it.lbctl.say("readiness", "core")
         assert code == 0 and "would take over" in text and "all Cores run the same software" in text

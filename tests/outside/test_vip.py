@@ -72,6 +72,7 @@ async def test_two_controllers_that_fight_for_one_address_never_both_have_it(sit
     for one in both:
         one.start()
     await site.until(lambda: any("is held by" in one.log.read_text() for one in both), "nobody was refused")
+    await site.until(lambda: site.gate.has(V4) or other.has(V4), "nobody has it")
     for _ in range(20):
         assert [site.gate.has(V4), other.has(V4)].count(True) == 1
         await asyncio.sleep(0.02)
