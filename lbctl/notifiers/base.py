@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,6 +43,12 @@ class Notice:
     undo: str = ""
     ends: str = ""
     runbook: str = ""
+
+    @property
+    def ident(self) -> str:
+        """The same over every try of this notice, and another for the next one of its `key`: mail systems and receivers throw away what bears the
+        identity of something they have had, and the second outage of a member must not be taken for the first (H52)."""
+        return hashlib.sha256(f"{self.key} {self.at!r}".encode()).hexdigest()[:32]
 
 
 class DeliveryFailed(LbctlError):

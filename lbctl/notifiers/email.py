@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -78,10 +77,9 @@ class Email:
     async def send(self, notice: Notice) -> None:
         settings = self._settings
         sender = settings.sender or f"lbctl@{settings.to[0].rpartition('@')[2]}"
-        digest = hashlib.sha256(notice.key.encode()).hexdigest()[:32]
         message = mail.compose(
             sender=sender, to=settings.to, subject=text.subject(notice), text=text.body(notice), now=self._clock.now(),
-            message_id=f"<{digest}.lbctl@{sender.rpartition('@')[2]}>",
+            message_id=f"<{notice.ident}.lbctl@{sender.rpartition('@')[2]}>",
         )
         if notice.severity == Severity.PAGE:
             message["Importance"] = "high"

@@ -80,7 +80,7 @@ class Webhook:
         timestamp = int(self._clock.now())
         headers = {
             "Content-Type": "application/json", "User-Agent": "lbctl", "Lbctl-Timestamp": str(timestamp),
-            "Idempotency-Key": hashlib.sha256(notice.key.encode()).hexdigest()[:32],
+            "Idempotency-Key": notice.ident,
         }
         if self._settings.secret_file:
             headers["Lbctl-Signature"] = sign(Path(self._settings.secret_file).read_bytes().strip(), timestamp, content)
