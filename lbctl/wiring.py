@@ -35,7 +35,7 @@ from lbctl.model.settings import MemberSettings, ProbeSettings
 from lbctl.notifiers import NOTIFIERS, build
 from lbctl.notifiers.base import Notifier
 from lbctl.probes import PROBES
-from lbctl.probes.base import CLIENT, Probe, Target, target_at
+from lbctl.probes.base import CLIENT, Probe, Target, host_port, target_at
 from lbctl.probes.engine import Engine
 from lbctl.stores import JournalLimits, Store, open_store
 
@@ -130,7 +130,7 @@ def sources_of(services: Iterable[BuiltService], hands: Mapping[tuple[str, str],
     """Who tells how old each member's copy is."""
     return [
         Source(name, member, spot.kind, spot.every_s, service.settings.member(member).syncs_from or _others(service, member),
-               _known_as(service), hands.get((name, member)), StampFile(spot.file) if spot.file else None, spot.url or "")
+               _known_as(service, member), hands.get((name, member)), StampFile(spot.file) if spot.file else None, spot.url or "")
         for service in services for name in (service.settings.name,) for member, spot in service.freshness.items()
     ]
 
@@ -141,18 +141,22 @@ def _others(service: BuiltService, member: str) -> str:
     return rest[0] if len(rest) == 1 else ""
 
 
-def _known_as(service: BuiltService) -> dict[str, str]:
-    """What a Core may call its source, and the member that it means."""
-    found = {}
+def _known_as(service: BuiltService, of: str) -> dict[str, str]:
+    """What the Core `of` may call its source, and the member that it means: never itself, and nobody by a text that means two (one address with
+    several ports): a sync that may have come from somebody else proves nothing."""
+    found: dict[str, set[str]] = {}
     for member in service.settings.members:
+        if member.name == of:
+            continue
         spot, drive = service.targets.get(member.name), service.drives.get(member.name)
         texts = [member.name, *(text for view in member.address.values() for text in view)]
         if spot is not None:
             ways = (spot.connect, *(way for _, way in spot.families))
-            texts += [urlsplit(spot.url).hostname or "", *((way or "").rsplit(":", 1)[0] for way in ways)]
+            texts += [urlsplit(spot.url).hostname or "", *(host_port(way)[0] for way in ways if way)]
         texts += [drive.ssh.host] if drive is not None else []
-        found.update({text: member.name for text in texts if text})
-    return found
+        for text in texts:
+            found.setdefault(text, set()).add(member.name)
+    return {text: name for text, names in found.items() if len(names) == 1 for name in names}
 
 
 # what is looked at

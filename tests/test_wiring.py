@@ -17,6 +17,7 @@ from lbctl.controller import CANARIES
 from lbctl.dns.server import Server
 from lbctl.dns.settings import Endpoint
 from lbctl.errors import ConfigError
+from lbctl.freshness import Source
 from lbctl.probes.engine import Engine
 
 FILE = """
@@ -107,6 +108,50 @@ def test_the_copy_of_the_last_answers_stands_beside_the_state_and_apart_from_it(
     settings = wiring.server_settings(config, config.authoritative)
     assert settings.copy_path == tmp_path / "state.answers"
     assert settings.zones[0].also_notify == (Endpoint("192.0.2.53", 53),)
+
+
+CHAIN = """
+controller: {name: test, state: state.db}
+api: {socket: null, listen: []}
+services:
+  core:
+    members:
+      - {name: a, role: primary, probe: {families: any}, address: {inside: [10.0.0.1, "2001:db8::1"], outside: 192.0.2.10}, url: "https://core-a.example.com",
+         connect: ["10.1.1.10:8443", "[2001:db8:1::10]:8443"],
+         freshness: {source: url, url: "https://age.example.com/a", max_staleness: 1h}}
+      - {name: b, role: secondary, syncs_from: a, address: 198.51.100.10, url: "https://nat.example.com:8443", connect: "203.0.113.1:8443",
+         drive: {ssh: "10.2.2.2:22", user: x, key_file: tsig.key, known_hosts_file: tsig.key},
+         freshness: {source: ssh, max_staleness: 1h}}
+      - {name: dr, role: secondary, syncs_from: b, address: 198.51.100.20, url: "https://nat.example.com:8444", connect: "203.0.113.1:8444",
+         freshness: {source: url, url: "https://age.example.com/dr", max_staleness: 1h}}
+"""
+
+
+def chain_sources(tmp_path: Path) -> dict[str, Source]:
+    (tmp_path / "tsig.key").write_text("x")
+    file = tmp_path / "lbctl.yaml"
+    file.write_text(CHAIN)
+    services = read(file).services.values()
+    hands = wiring.hands_of(services, SystemClock())
+    return {source.member: source for source in wiring.sources_of(services, hands)}
+
+
+def test_a_core_may_call_its_source_by_any_of_its_names_and_each_means_one_member(tmp_path: Path) -> None:
+    """SEMANTICS 3: re-synced is a sync *from the active*; in a chain of three it matters whose it was."""
+    sources = chain_sources(tmp_path)
+    of_dr = sources["dr"].names
+    assert {of_dr[text] for text in ("a", "10.0.0.1", "2001:db8::1", "192.0.2.10", "core-a.example.com", "10.1.1.10", "2001:db8:1::10")} == {"a"}
+    assert {of_dr[text] for text in ("b", "198.51.100.10", "10.2.2.2")} == {"b"}
+    # Seen from A two members stand behind one address: what came from there came from nobody known. Seen from DR it is B alone.
+    assert "203.0.113.1" not in sources["a"].names and of_dr["203.0.113.1"] == "b" and sources["b"].names["203.0.113.1"] == "dr"
+    assert all(source.member not in source.names.values() for source in sources.values())
+    assert [sources[name].hand is not None for name in ("a", "b", "dr")] == [False, True, False]
+
+
+def test_whose_copy_a_member_has_is_not_guessed_in_a_chain_of_three(tmp_path: Path) -> None:
+    """A source that tells only an age (a file) is believed of the partner; of two that might be it, of none."""
+    sources = chain_sources(tmp_path)
+    assert {name: source.partner for name, source in sources.items()} == {"a": "", "b": "a", "dr": "b"}
 
 
 def test_a_secret_that_is_none_is_named_by_its_file_and_never_repeated(config: Config, tmp_path: Path) -> None:
