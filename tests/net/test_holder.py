@@ -186,6 +186,22 @@ async def test_of_two_who_fight_exactly_one_holds_it(net: Network, address: str)
 
 
 @BOTH
+async def test_of_two_who_ask_at_the_same_moment_the_lower_mac_goes_on(net: Network, address: str) -> None:
+    """H46: each hears the other's question; the one that may go on is the same on both hosts, or both would give way, or none."""
+    hosts = net.host("a"), net.host("b")
+    low, high = sorted(hosts, key=lambda host: host.mac)
+    async with holder(low, address) as winner, holder(high, address) as loser:
+        for host, asks in ((high, loser), (low, winner)):
+            with host.inside():
+                asks.ask_ahead()
+        # The one with the worse right looks first, and hears nothing but a question.
+        with pytest.raises(ActuatorError, match="is held by"):
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(take(high, loser), take(low, winner))
+        assert low.has(plain(address)) and not high.has(plain(address))
+
+
+@BOTH
 async def test_two_that_both_hold_it_after_a_split_healed_become_one(net: Network, address: str) -> None:
     """H46: each defends it once; the second time the higher MAC gives way."""
     a, b = net.host("a"), net.host("b")
