@@ -1,7 +1,7 @@
 """Models -> one frozen `Config`; every mistake of a reading at once.
 
-`read(file)` is all that anybody outside needs. Where the models refuse a block or a service, it is set aside and the rest is still checked, so
-that a person sees all mistakes in one run and not one run for each.
+`read(file)` is all that anybody outside needs. What the models refuse is set aside (`config.remains`) and the rest is still checked, so that a
+person sees all mistakes in one run and not one run for each.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from lbctl.config import checks, surroundings
 from lbctl.config.context import Context, canary
 from lbctl.config.load import Document, load
-from lbctl.config.problems import from_validation
+from lbctl.config.problems import meant, problem
+from lbctl.config.remains import Remains
 from lbctl.config.service import built_service
 from lbctl.config.services import File
 from lbctl.config.tree import (
@@ -43,11 +44,10 @@ def build(document: Document) -> Config:
     """The configuration of a document. Raises `ConfigError` with all of its problems, in the order of their places."""
     problems = list(document.problems)
     context = _validated(document, problems)
-    if context:
-        problems += [context.problem(complaint) for check in surroundings.CHECKS for complaint in check(context)]
-        for check in checks.CHECKS:
-            problems += [context.problem(complaint) for name, service in context.services() for complaint in check(context, name, service)]
-    if problems or context is None:
+    problems += [context.problem(complaint) for check in surroundings.CHECKS for complaint in check(context)]
+    for check in checks.CHECKS:
+        problems += [context.problem(complaint) for name, service in context.services() for complaint in check(context, name, service)]
+    if problems:
         raise ConfigError(sorted(set(problems), key=_order))
     return _config(context)
 
@@ -57,30 +57,19 @@ def _order(problem: Problem) -> tuple[str, int, int, str]:
     return file, int(line) if line.isdigit() else 0, int(column) if column.isdigit() else 0, problem.path
 
 
-def _validated(document: Document, problems: list[Problem]) -> Context | None:
-    """The models; without the blocks and services that they refuse, whose problems are added."""
+def _validated(document: Document, problems: list[Problem]) -> Context:
+    """The models of all that they accept; the problems of the rest are added."""
     services = document.values.get("services")
     names = frozenset(services) if isinstance(services, dict) else frozenset()
-    try:
-        return Context(File.model_validate(document.values), document, names)
-    except ValidationError as error:
-        problems += from_validation(error, document, File)
-        values = _without({tuple(item["loc"][:2]) for item in error.errors(include_url=False)}, document.values)
-    try:
-        return Context(File.model_validate(values), document, names)
-    except ValidationError:
-        return None
-
-
-def _without(refused: set[tuple[Any, ...]], values: dict[str, Any]) -> dict[str, Any]:
-    left = dict(values)
-    services = left.get("services")
-    if isinstance(services, dict):
-        left["services"] = {name: service for name, service in services.items() if ("services", name) not in refused}
-    for loc in refused:
-        if loc[0] != "services":
-            left.pop(loc[0], None)
-    return left
+    remains = Remains(document.values)
+    while True:
+        try:
+            return Context(File.model_validate(remains.values()), document, names, remains)
+        except ValidationError as error:
+            items: list[dict[str, Any]] = [{**item, "loc": remains.path(item["loc"])} for item in error.errors(include_url=False)]
+        problems += [problem(item, document, File) for item in items if not remains.follows(item["loc"])]
+        if not remains.drop([item["loc"] for item in items], [path for item in items for path in meant(item, File)]):
+            raise ConfigError(sorted(set(problems), key=_order))  # never without end, whatever the models refuse
 
 
 def _config(context: Context) -> Config:

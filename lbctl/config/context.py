@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lbctl.config.load import Document, ValuePath, dotted
 from lbctl.config.quantities import endpoint
+from lbctl.config.remains import Remains
 from lbctl.config.services import File, Service
 from lbctl.config.tree import Canary
 from lbctl.errors import Problem
@@ -26,14 +27,20 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One reading of a configuration. `names` are all services of the file, those with mistakes of their own too."""
+    """One reading of a configuration. `names` are all services of the file, those with mistakes of their own too; `remains`: what those left."""
 
     file: File
     document: Document
     names: frozenset[str]
+    remains: Remains
 
     def services(self) -> Iterator[tuple[str, Service]]:
-        yield from self.file.services.items()
+        if self.remains.served:
+            yield from self.file.services.items()
+
+    def lost(self, scope: ValuePath, *words: str) -> bool:
+        """Whether something that one of `words` names has been complained of already, so that to miss it is no mistake of its own."""
+        return self.remains.lost(scope, words)
 
     def path(self, text: str) -> Path:
         """A file's absolute path; relative ones stand beside the configuration."""
@@ -48,8 +55,9 @@ class Context:
 
     def problem(self, complaint: Complaint) -> Problem:
         """A complaint with its place: of a block its key, of a plain value the value."""
-        place = self.document.place(complaint.path, key=isinstance(self.document.value(complaint.path), (dict, list)))
-        return Problem(str(place), dotted(complaint.path), complaint.message, complaint.hint)
+        path = self.remains.path(complaint.path)
+        place = self.document.place(path, key=isinstance(self.document.value(path), (dict, list)))
+        return Problem(str(place), dotted(path), complaint.message, complaint.hint)
 
 
 def canary(text: str, site: str = "") -> Canary:

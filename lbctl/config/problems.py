@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from lbctl.config.load import Document, ValuePath, dotted
 from lbctl.errors import Problem
@@ -19,17 +19,10 @@ WORDS = {
 }
 
 
-def from_validation(error: ValidationError, document: Document, root: type[BaseModel]) -> list[Problem]:
-    """One problem for each mistake. A value that came from the environment is not repeated."""
-    return [_problem(dict(item), document, root) for item in error.errors(include_url=False)]
-
-
-def _problem(item: dict[str, Any], document: Document, root: type[BaseModel]) -> Problem:
+def problem(item: dict[str, Any], document: Document, root: type[BaseModel]) -> Problem:
+    """A mistake as people read it. A value that came from the environment is not repeated."""
     path: ValuePath = item["loc"]
-    if path not in document.keys:  # a view's name or a mark of the validator's, not of the file's
-        path = tuple(part for part in path if part not in ("", "[key]"))
-    unknown = item["type"] == "extra_forbidden"
-    if unknown:
+    if item["type"] == "extra_forbidden":
         known = _keys(root, path[:-1])
         return Problem(str(document.place(path, key=True)), dotted(path), "unknown key", suggestion(str(path[-1]), known) or _listed(known))
     if item["type"] == "missing":
@@ -62,10 +55,20 @@ def _listed(known: list[str]) -> str:
     return "known here: " + ", ".join(known) if known and len(known) <= 12 else ""
 
 
+def meant(item: dict[str, Any], root: type[BaseModel]) -> list[ValuePath]:
+    """The key that an unknown one was perhaps meant to be: what asks for it need not complain again."""
+    path: ValuePath = item["loc"]
+    unknown = item["type"] == "extra_forbidden"
+    return [(*path[:-1], word) for word in _nearest(str(path[-1]), _keys(root, path[:-1]))] if unknown else []
+
+
 def suggestion(word: str, known: list[str]) -> str:
     """The nearest of the known words, as a question; empty where none is near."""
-    near = difflib.get_close_matches(word, [one for one in known if one], n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else ""
+    return "".join(f"did you mean {near!r}?" for near in _nearest(word, known))
+
+
+def _nearest(word: str, known: list[str]) -> list[str]:
+    return difflib.get_close_matches(word, [one for one in known if one], n=1, cutoff=0.6)
 
 
 def _keys(root: type[BaseModel], path: ValuePath) -> list[str]:

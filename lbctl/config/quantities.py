@@ -82,6 +82,18 @@ def address(text: Any) -> str:
         raise ValueError("expected an IPv4 or IPv6 address") from None
 
 
+def client_address(text: Any) -> str:
+    """An address that a client anywhere can be sent to. Any other would be published as faithfully, and reach nobody."""
+    found = ipaddress.ip_address(address(text))
+    if found.is_unspecified or found.is_multicast or found == ipaddress.ip_address("255.255.255.255"):
+        raise ValueError("expected the address of one host")
+    if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
+        raise ValueError("expected an address without %INTERFACE, which means nothing on other hosts")
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        raise ValueError(f"expected an IPv4 or IPv6 address, such as {found.ipv4_mapped}")
+    return str(found)
+
+
 def network(text: Any) -> str:
     """An address range."""
     try:
@@ -151,7 +163,7 @@ Duration = Annotated[float, PlainValidator(seconds), _texts(r"^(0|([0-9]+(\.[0-9
 PositiveDuration = Annotated[Duration, AfterValidator(lambda value: value if value > 0 else _refuse("expected a duration above zero"))]
 Size = Annotated[int, PlainValidator(size), _texts(r"^[0-9]+(\.[0-9]+)? ?(B|[KMGT]iB|[kMGT]B)?$", "1GiB")]
 Share = Annotated[float, PlainValidator(share), _texts(r"^[0-9.]+%?$", "25%")]
-Address = Annotated[str, BeforeValidator(address)]
+Address = Annotated[str, BeforeValidator(client_address)]
 InterfaceAddress = Annotated[str, BeforeValidator(interface_address)]
 Network = Annotated[str, BeforeValidator(network)]
 DnsName = Annotated[str, BeforeValidator(dns_name)]

@@ -36,7 +36,7 @@ def listening(context: Context) -> Complaints:
     """Beyond loopback everything is encrypted; no two listeners want one socket."""
     api = context.file.api
     for number, at in enumerate(api.listen):
-        if not at.loopback and api.tls is None and "tls" not in (context.document.values.get("api") or {}):
+        if not at.loopback and api.tls is None and not context.lost(("api",), "tls"):
             yield Complaint(("api", "listen", number), f"{at} is reachable from other hosts and has no TLS", "add `tls: {cert_file, key_file}`")
         if context.file.authoritative and at.port and at in context.file.authoritative.listen:
             yield Complaint(("authoritative", "listen"), f"{at} is the API's already")
@@ -80,7 +80,7 @@ def targets(context: Context) -> Complaints:
         for number, actuator in enumerate(service.actuators):
             key = actuator_id(actuator.kind, actuator.settings)
             key = key.split("/")[0] if actuator.kind == "vip" else key
-            if key in holders:
+            if key in holders and not context.lost(("services",), "view"):
                 yield Complaint(("services", name, "actuators", number), f"{key} is written by the service {holders[key]} already",
                                 "two writers would undo one another")
             holders.setdefault(key, name)
