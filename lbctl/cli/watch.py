@@ -1,7 +1,8 @@
 """`status --watch`: the same words again and again, painted in place.
 
 * A controller that is away leaves the last picture standing, under the moment that it is of: old figures are never shown as new ones, and what was
-  known is not taken from whoever needs it now. It is asked again every second.
+  known is not taken from whoever needs it now. It is asked again every second. One that takes the question and says nothing (stopped, or behind a
+  path that swallows packets) refuses nothing for a long while: after `SILENT_S` the picture says that it is old, while the question still waits.
 * All services: the serious first, so that a small window shows what matters, and a count of the rest.
 * A terminal that obeys no cursor movements (`TERM=dumb`, a pipe) gets one picture after another; a dumb terminal only when something has changed.
 """
@@ -10,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +27,8 @@ from lbctl.cli.terminal import fitted, laid, obeys
 from lbctl.clock import SystemClock
 
 REFRESH_S = 1.0
+SILENT_S = 6.0
+"""As on the page: how long an answer may take before what is shown counts as old."""
 LINES = 24
 """Of a terminal that does not say how many it has (a serial console)."""
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
@@ -54,6 +59,10 @@ class Picture:
             self.client.close()
             self.problem = clean(failure.message)
 
+    def silent(self, seconds: float) -> None:
+        """It was asked so long ago and says nothing."""
+        self.problem = f"no answer for {seconds:.0f} s"
+
     @property
     def head(self) -> str:
         """Whether this is now."""
@@ -72,12 +81,12 @@ def watch(client: Client, look: Look) -> None:
     told: Any = None
     try:
         while True:
-            picture.renew()
             if paint_in_place:
+                with _told_of_silence(picture, wall):
+                    picture.renew()
                 _paint([picture.head, *picture.lines])
-            elif not sys.stdout.isatty() or told != (picture.worth, picture.problem):
-                click.echo("\n".join([*([picture.head] if picture.problem or sys.stdout.isatty() else []), *laid(picture.lines)]) + "\n")
-            told = (picture.worth, picture.problem)
+            else:
+                told = _append(picture, told)
             asyncio.run(wall.sleep(REFRESH_S))
     except KeyboardInterrupt:
         pass
@@ -85,6 +94,33 @@ def watch(client: Client, look: Look) -> None:
         if paint_in_place:
             sys.stdout.write(_LEAVE)
             sys.stdout.flush()
+
+
+def _append(picture: Picture, told: Any) -> Any:
+    """One picture below the other; what it told."""
+    picture.renew()
+    worth = (picture.worth, picture.problem)
+    if not sys.stdout.isatty() or told != worth:
+        click.echo("\n".join([*([picture.head] if picture.problem or sys.stdout.isatty() else []), *laid(picture.lines)]) + "\n")
+    return worth
+
+
+@contextmanager
+def _told_of_silence(picture: Picture, wall: SystemClock) -> Iterator[None]:
+    """Paints from the timer's signal: what waits for the answer is a read that nothing else interrupts, and that goes on afterwards (PEP 475)."""
+    asked = wall.now()
+
+    def tell(*_: object) -> None:
+        picture.silent(wall.now() - asked)
+        _paint([picture.head, *picture.lines])
+
+    before = signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, SILENT_S, REFRESH_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _paint(lines: Sequence[str]) -> None:

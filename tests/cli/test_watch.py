@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,29 @@ def test_a_controller_that_is_away_leaves_the_last_picture_with_its_time(tmp_pat
     assert picture.head == "X stale since 08:00:00Z, what is below is as of then: no controller answers" and picture.lines == ["core is normal"]
     picture.renew()
     assert picture.lines == ["core is down"] and picture.head.startswith("lbctl status, live")
+
+
+def test_a_controller_that_takes_the_question_and_says_nothing_is_not_shown_as_live(terminal: Terminal) -> None:
+    """Stopped, or behind a path that swallows packets: it refuses nothing, and a question gives up only after half a minute."""
+    answering, free = terminal.controller.brief, threading.Event()
+
+    def stuck(name: str) -> Any:
+        free.wait(60)
+        return answering(name)
+
+    try:
+        with inpty(*watching(terminal)) as it:
+            it.until("live at")
+            it.until("\x1b[J")
+            terminal.controller.brief = stuck  # type: ignore[method-assign]
+            it.until("X stale since")
+            it.until("no answer for")
+            it.until("standby")
+            free.set()
+            it.until("live at")
+            assert it.end() == 0
+    finally:
+        free.set()
 
 
 def columns(**more: Any) -> dict[str, list[Any]]:
