@@ -17,6 +17,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from lbctl import dashboard
 from tests.dashboard import shown
 
+PATIENCE_MS = 60_000
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-proxy-server", "--disable-background-networking"]
 
 
@@ -146,10 +147,10 @@ def _mount(app: web.Application, made: Stage) -> None:
     async def stream(request: web.Request) -> web.StreamResponse:
         guard(request)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        made.streams.add(queue)
+        made.streams.add(queue)  # before the page can call itself live
         try:
+            await response.prepare(request)
             await response.write(b": lbctl\n\n")
             while (line := await queue.get()) is not None:
                 await response.write(f"id: {line['seq']}\nevent: step\ndata: {json.dumps(line)}\n\n".encode())
@@ -188,6 +189,7 @@ async def tab(browser: Browser, url: str, *, width: int = 1360, height: int = 90
               **more: Any) -> AsyncIterator[Page]:
     """A tab of its own; what the page complains of, or asks another host for, fails the test."""
     context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **more)  # type: ignore[arg-type]
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))

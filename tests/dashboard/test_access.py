@@ -11,7 +11,7 @@ from tests.dashboard import shown
 from tests.dashboard.stage import Stage, tab
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.peer("chromium")]
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 async def test_everything_can_be_reached_by_keyboard(browser: Browser, api: Stage) -> None:

@@ -13,7 +13,7 @@ from tests.dashboard import shown
 from tests.dashboard.stage import Stage, tab
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.peer("chromium")]
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 async def test_maintenance_asks_for_the_reason_says_the_consequence_and_sends_the_revision(browser: Browser, api: Stage) -> None:
@@ -89,7 +89,7 @@ async def test_an_operator_acts_from_the_page(browser: Browser, api: Stage) -> N
             await expect(page.locator(".service h1")).to_have_text(story)
             for verb, fill, path, body in acts:
                 await page.locator(f".service [data-verb={verb}]").first.click()
-                assert await page.locator(".consequence li").count(), verb
+                await expect(page.locator(".consequence li").first, verb).to_be_visible()
                 for field, value in fill.items():
                     await page.select_option(f"[data-field={field}]", value)
                 await page.fill("[data-field=reason]", "why")

@@ -11,7 +11,7 @@ from tests.dashboard import shown
 from tests.dashboard.stage import Stage, tab
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.peer("chromium")]
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 TOLD: dict[str, list[str]] = {
@@ -74,6 +74,7 @@ async def test_what_needs_somebody_stands_first_and_the_title_says_so(browser: B
 async def test_a_change_is_shown_without_reloading_and_open_evidence_stays_open(browser: Browser, api: Stage) -> None:
     api.put("normal")
     async with tab(browser, api.url) as page:
+        await expect(page.locator("#link")).to_have_text("live")
         await expect(page.locator(".badge").first).to_have_text("Normal")
         await page.locator(".steps summary").first.click()
         api.put("failed-over")
