@@ -123,8 +123,11 @@ def _service(name: str, old: BuiltService, new: BuiltService, saved: Saved) -> I
 def _answers(name: str, old: BuiltService, new: BuiltService, saved: Saved) -> Iterator[Change]:
     """What each actuator publishes, before and after."""
     after = {actuator.id: actuator for actuator in new.actuators}
+    known = {actuator.id for actuator in old.actuators}
     for actuator in old.actuators:
-        successor = after.pop(actuator.id, None)
+        # The view is part of an id: another one on the same place is the same answer to clients, with other addresses in it.
+        again = (one.id for one in new.actuators if one.id not in known and one.id in after and _place(one) == _place(actuator))
+        successor = after.pop(actuator.id if actuator.id in after else next(again, ""), None)
         if successor is None:
             gone = actuator.kind in ("authoritative", "vip")
             text = "is no longer answered" if gone else "keeps what it shows; nobody maintains it any more"
@@ -137,6 +140,10 @@ def _answers(name: str, old: BuiltService, new: BuiltService, saved: Saved) -> I
             yield Change(name, "actuator", f"{actuator.id}: {_difference(actuator.settings, successor.settings)}")
     for actuator in after.values():
         yield Change(name, "actuator", f"{actuator.id} is written too: {_listed(_published(new, actuator, saved))}")
+
+
+def _place(actuator: BuiltActuator) -> str:
+    return actuator.id.removesuffix(f"/{actuator.view}") if actuator.view else actuator.id
 
 
 def _published(service: BuiltService, actuator: BuiltActuator, saved: Saved) -> tuple[str, ...] | None:

@@ -126,3 +126,17 @@ def test_a_pool_member_that_does_not_answer_moves_nothing(tmp_path: Path) -> Non
     saved = {"sentry": Saved("sentry", answering=("x",))}
     assert not planned(tmp_path, "address: 192.0.2.21}", "address: 192.0.2.29}", saved=saved).moves_traffic
     assert planned(tmp_path, "address: 192.0.2.20}", "address: 192.0.2.29}", saved=saved).moves_traffic
+
+
+def test_the_same_name_with_another_view_s_addresses_is_another_answer(tmp_path: Path) -> None:
+    """H37: the view stands in an actuator's id; a new id on the same name is the same name to clients."""
+    (tmp_path / "tsig.key").write_text("c2VjcmV0LXNlY3JldC1zZWNyZXQ=")
+    written = ("      - rfc2136: {servers: [192.0.2.53], zone: example.com, name: core.example.com, view: inside,\n"
+               "                  tsig: {name: lbctl., algorithm: hmac-sha256, secret_file: tsig.key}}\n")
+    text = BASE.replace("address: 192.0.2.10}", "address: {inside: 10.0.0.10, outside: 192.0.2.10}}").replace(
+        "address: 192.0.2.11,", "address: {inside: 10.0.0.11, outside: 192.0.2.11},").replace(
+        "      - authoritative: {name: core.gtm.example.com, ttl: 30}\n", written)
+    found = planned(tmp_path, "view: inside", "view: outside", text)
+    assert [str(change) for change in found.changes if change.moves] == ["core: rfc2136:core.example.com/inside: 10.0.0.10 -> 192.0.2.10"]
+    more = plan(config(tmp_path, text), config(tmp_path, text.replace(written, written + written.replace("inside", "outside"))), SAVED)
+    assert not more.moves_traffic, "a second one beside it takes nothing from anybody"
