@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ class Webhook:
             ):
                 _judge(answer)
         except aiohttp.ClientError as error:
-            raise DeliveryFailed(f"{self.id}: {type(error).__name__}") from None
+            raise DeliveryFailed(f"{self.id}: {_why(error)}") from None
         except OSError as error:
             raise DeliveryFailed(f"{self.id}: {error.strerror or type(error).__name__}") from None
 
@@ -88,6 +89,16 @@ class Webhook:
 
     def _tls(self) -> ssl.SSLContext | bool:
         return ssl.create_default_context(cafile=self._settings.ca_file) if self._settings.ca_file else True
+
+
+def _why(error: aiohttp.ClientError) -> str:
+    """In words, and without what the error's own text holds of the URL: a path may be a secret (H54)."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not believed: {getattr(error.certificate_error, 'verify_message', '') or 'not for this name'}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        return (os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror) or type(cause).__name__
+    return type(error).__name__
 
 
 def _judge(answer: aiohttp.ClientResponse) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -85,7 +87,7 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
 async def test_tls_is_verified(tmp_path: Path) -> None:
     made = certificate(tmp_path)
     async with web_server(tls=made) as sink:
-        with pytest.raises(DeliveryFailed, match="Certificate"):
+        with pytest.raises(DeliveryFailed, match="certificate is not believed"):
             await Webhook(Settings(url=sink.url), SystemClock()).send(notice())
         await Webhook(Settings(url=sink.url, ca_file=str(made.cert)), SystemClock()).send(notice())
     assert len(sink.requests) == 1
@@ -113,3 +115,18 @@ def test_verify_says_yes_to_what_was_signed(content: bytes, stamp: int) -> None:
 def test_a_wrong_address_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="url"):
         Settings(url=url)
+
+
+@pytest.mark.parametrize(("url", "words"), [
+    ("http://127.0.0.1:{port}/t0ken", "Connection refused"), ("https://127.0.0.1:{hook}/t0ken", "its certificate is not believed"),
+    ("http://nowhere.invalid/t0ken", "webhook:nowhere.invalid: "),
+], ids=["refused", "certificate", "name"])
+async def test_why_a_receiver_is_not_reached_is_told_in_words_and_without_the_path(url: str, words: str, tmp_path: Path) -> None:
+    """H54: whoever reads the delivery log at night must see what to mend, and a path is a secret with some receivers."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        async with web_server(tls=certificate(tmp_path)) as sink:
+            way = Webhook(Settings(url=url.format(port=closed.getsockname()[1], hook=urlsplit(sink.url).port)), SystemClock())
+            with pytest.raises(DeliveryFailed, match=words) as failed:
+                await way.send(notice())
+    assert "t0ken" not in str(failed.value) and "ClientConnector" not in str(failed.value)
