@@ -38,12 +38,13 @@ class Register:
     def configure(self, zones: Iterable[ZoneSettings]) -> None:
         """Takes these zones; one whose settings are the same stays as it is, a changed one goes on with its next serial."""
         old = {zone.settings.name: zone for zone in self._responder.zones.values()}
-        new = []
+        new, zones = [], tuple(zones)
         for settings in zones:
-            zone = old.get(settings.name)
-            if zone is None or zone.settings != settings:
+            zone, inner = old.get(settings.name), inside(settings, zones)
+            if zone is None or zone.settings != settings or zone.inner != inner:
+                # Made anew, not changed: names that belong to a zone inside it from now on must not stay in what its secondaries are given.
                 serial = zone.serial if zone else self._serials.get(settings.name, 0)
-                zone = Zone(settings, next_serial(serial, self._clock.now()))
+                zone = Zone(settings, next_serial(serial, self._clock.now()), inner)
             new.append(zone)
         self._responder.zones = {zone.origin: zone for zone in new}
         for name in self._declared:
@@ -163,10 +164,11 @@ class Register:
             self._put(name, address_node(last.addresses, ttl_s), {wire.TXT: epoch})
 
     def _put(self, name: str, node: Node | None, epoch: Node | None) -> None:
-        zone = self._responder.find(wire.encode_name(name))
-        if zone is None:
+        key = wire.encode_name(name)
+        zone = self._responder.find(key)
+        if zone is None or key in zone.apex:  # a service's until a moment ago; a reload has made it a zone
             return
-        if zone.put({wire.encode_name(name): node, wire.encode_name(epoch_name(name)): epoch}, self._clock.now()):
+        if zone.put({key: node, wire.encode_name(epoch_name(name)): epoch}, self._clock.now()):
             self.on_change(zone)
         self._responder.changed()
 
@@ -182,6 +184,12 @@ class Register:
         if changed is None:
             return LastAnswers(names, dict(self._serials))
         return LastAnswers({name: names.get(name) for name in changed}, serials)
+
+
+def inside(outer: ZoneSettings, zones: Iterable[ZoneSettings]) -> tuple[ZoneSettings, ...]:
+    """The zones right inside one: those inside these are their affair."""
+    below = [zone for zone in zones if zone.name.endswith(f".{outer.name}")]
+    return tuple(zone for zone in below if not any(zone.name.endswith(f".{between.name}") for between in below))
 
 
 def canonical(name: str) -> str:

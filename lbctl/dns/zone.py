@@ -1,9 +1,12 @@
 """PURE: what a zone holds, and what it answers to a question (RFC 1034, 2308, 8020, 8482).
 
-A zone is small and made by lbctl alone: SOA, NS and glue at its apex, and under it the names of the services. There are no wildcards,
-delegations or aliases, so an answer is one look into a dictionary. Three kinds of "no" are kept apart, because clients treat them
-differently: the name is not there (NXDOMAIN), it is there without this type (NODATA), and *we do not know* (SERVFAIL, never cached for
-long): the last is said for a service whose published answer is not known after a start without memory (SEMANTICS section 6).
+A zone is small and made by lbctl alone: SOA, NS and glue at its apex, and under it the names of the services. There are no wildcards or
+aliases, so an answer is one look into a dictionary. A zone that stands inside another is delegated there: this server always answers from the
+inner one, but a secondary may have the outer one alone, and a name between the two exists because of what is below it (RFC 8020).
+
+Three kinds of "no" are kept apart, because clients treat them differently: the name is not there (NXDOMAIN), it is there without this type
+(NODATA), and *we do not know* (SERVFAIL, never cached for long): the last is said for a service whose published answer is not known after a
+start without memory (SEMANTICS section 6).
 
 Each change makes a new version with its own serial and keeps the difference, bounded, for IXFR. A difference is offered only to who holds a
 version that was handed out in this life: the same number from an earlier life may have held something else.
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lbctl.dns import wire
@@ -78,8 +81,10 @@ class Zone:
     `nodes`: the records by name. `below`: names that may hold nothing but have others below them, and how many.
     """
 
-    def __init__(self, settings: ZoneSettings, serial: int) -> None:
+    def __init__(self, settings: ZoneSettings, serial: int, inner: tuple[ZoneSettings, ...] = ()) -> None:
+        """`inner`: the zones right inside this one."""
         self.settings = settings
+        self.inner = inner
         self.origin = wire.encode_name(settings.name)
         self.serial = serial
         self.nodes: dict[bytes, Node] = {}
@@ -89,7 +94,7 @@ class Zone:
         self.below: Counter[bytes] = Counter()
         self._unknown: set[bytes] = set()
         self._admitted = tuple(ipaddress.ip_network(text) for text in settings.allow_transfer)
-        self.apex = apex_nodes(settings, self.origin)
+        self.apex = apex_nodes(settings, self.origin, inner)
         for name, node in self.apex.items():
             self._store(name, node)
 
@@ -199,13 +204,15 @@ def soa_rrset(settings: ZoneSettings, serial: int) -> RRset:
     return RRset(wire.SOA, APEX_TTL_S, (primary + person + b"".join(n.to_bytes(4, "big") for n in numbers),))
 
 
-def apex_nodes(settings: ZoneSettings, origin: bytes) -> Mapping[bytes, Node]:
-    """NS at the apex, and the addresses of those name servers that are inside the zone."""
-    servers = [wire.encode_name(name) for name in settings.ns]
-    nodes: dict[bytes, dict[int, RRset]] = {origin: {wire.NS: RRset(wire.NS, APEX_TTL_S, tuple(servers))}}
-    for server, addresses in zip(servers, settings.ns.values(), strict=True):
-        if server.endswith(origin):
-            nodes.setdefault(server, {}).update(address_node(addresses, APEX_TTL_S))
+def apex_nodes(settings: ZoneSettings, origin: bytes, inner: Iterable[ZoneSettings]) -> Mapping[bytes, Node]:
+    """NS of the zone and of those inside it, and the addresses of those name servers that are inside the zone."""
+    nodes: dict[bytes, dict[int, RRset]] = {}
+    for zone in (settings, *inner):
+        servers = {wire.encode_name(name): addresses for name, addresses in zone.ns.items()}
+        nodes.setdefault(wire.encode_name(zone.name), {})[wire.NS] = RRset(wire.NS, APEX_TTL_S, tuple(servers))
+        for server, addresses in servers.items():
+            if server.endswith(origin):  # where two zones say of one server, the outer one's word holds here
+                nodes[server] = address_node(addresses, APEX_TTL_S) | nodes.get(server, {})
     return nodes
 
 

@@ -11,6 +11,7 @@ from lbctl.clock import LoopClock, SystemClock
 from lbctl.dns import wire
 from lbctl.dns.answers import Responder
 from lbctl.dns.register import Register
+from lbctl.dns.settings import ZoneSettings
 from lbctl.dns.zone import answer, serial_newer
 from lbctl.errors import Superseded
 from tests.dns.served import NAME, ZONE, settings
@@ -150,3 +151,53 @@ async def test_what_is_remembered_stands_on_the_disk_before_it_is_served(tmp_pat
     first.publish(NAME, ["192.0.2.10"], 1)
     assert rcode(first) == wire.NOERROR
     await first.close()
+
+
+INNER = ZoneSettings("eu.west.gtm.example.com", {"ns1.eu.west.gtm.example.com": ("192.0.2.3",), "ns2.example.net": ("198.51.100.1",)})
+MOVED = "core.eu.west.gtm.example.com"
+
+
+def handed_out(made: Register, zone: str) -> set[tuple[str, int]]:
+    """What a secondary of `zone` is given."""
+    return {(wire.decode_name(name), rrset.rtype) for name, rrset in made.zone_of(zone).rrsets()}
+
+
+async def test_a_zone_carved_out_of_another_takes_its_names_along_and_is_delegated(tmp_path: Path) -> None:
+    """H41, H50: the outer zone's secondaries neither keep the names as they were nor say that there are none."""
+    made = register(tmp_path)
+    made.declare(MOVED, 30)
+    for name in (NAME, MOVED):
+        made.publish(name, ["192.0.2.10"], 1)
+    before = made.zone_of(NAME).serial
+    made.configure([ZONE, INNER])
+    outer, inner = handed_out(made, NAME), handed_out(made, MOVED)
+    assert {(f"{MOVED}.", wire.A), (f"_lbctl.{MOVED}.", wire.TXT)} <= inner
+    assert {name for name, _ in outer if "west" in name} == {f"{INNER.name}.", f"ns1.{INNER.name}."}
+    assert (f"{INNER.name}.", wire.NS) in outer
+    assert (f"{NAME}.", wire.A) in outer
+    assert serial_newer(made.zone_of(NAME).serial, before)
+    made.configure([ZONE])
+    assert {(f"{MOVED}.", wire.A), (f"{NAME}.", wire.A)} <= handed_out(made, NAME)
+    assert (f"{INNER.name}.", wire.NS) not in handed_out(made, NAME)
+
+
+async def test_a_name_between_two_zones_exists(tmp_path: Path) -> None:
+    """RFC 8020: NXDOMAIN there would mean to a resolver that nothing is below it, the inner zone included."""
+    made = register(tmp_path, zones=(ZONE, INNER))
+    between = wire.encode_name("west.gtm.example.com")
+    assert answer(made.zone_of("west.gtm.example.com"), between, wire.A).rcode == wire.NOERROR
+
+
+async def test_a_service_that_becomes_a_zone_leaves_the_zone_its_servers(tmp_path: Path) -> None:
+    made = register(tmp_path)
+    made.publish(NAME, ["192.0.2.10"], 1)
+    made.configure([ZONE, replace(ZONE, name=NAME)])
+    made.retain([])
+    assert handed_out(made, NAME) == {(f"{NAME}.", wire.NS)}
+
+
+async def test_of_zones_in_one_another_each_delegates_the_next(tmp_path: Path) -> None:
+    middle = replace(INNER, name="west.gtm.example.com")
+    made = register(tmp_path, zones=(INNER, ZONE, middle))
+    assert [zone.name for zone in made.zone_of(NAME).inner] == ["west.gtm.example.com"]
+    assert [zone.name for zone in made.zone_of("west.gtm.example.com").inner] == [INNER.name]
