@@ -14,6 +14,7 @@ from lbctl.policy.budget import LOAD_MAX, Load, Winner, spell
 
 Findings = Iterator[Finding]
 WORLD_READABLE = 0o004
+DRIVE = "drive: {ssh: …, user: …, key_file: …, known_hosts_file: …}"
 
 
 def audit(config: Config) -> Audit:
@@ -139,16 +140,20 @@ def site_vantage(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> 
                 yield Finding(Severity.WARNING, "site-vantage", name, f"no canary tells a cut site {site} from a dead member in it",
                               f"sites.{site}.canaries: something at {site} that is not a member")
             elif len(sites) > 1 and not config.safety.sites.get(site):
-                yield Finding(Severity.NOTE, "site-vantage", name, f"the site {site} has no canary: cut or dead, it will look the same")
+                yield Finding(Severity.NOTE, "site-vantage", name, f"the site {site} has no canary: cut or dead, it will look the same",
+                              f"sites.{site}.canaries: something at {site} that is not a member")
 
 
 def freshness(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
     """The standby's copy is not days old (H1)."""
     for name, service in _each(config, cores=True):
-        unknown = [m.name for m in service.settings.members if m.name != service.settings.primary and m.freshness is None]
+        unknown = [m for m in service.settings.members if m.name != service.settings.primary and m.freshness is None]
         if unknown:
-            yield Finding(Severity.WARNING, "freshness", name, f"does not know how old the copy of {', '.join(unknown)} is: a failover may lose days",
-                          f"services.{name}.members[].freshness: {{source: ssh, max_staleness: 90m}}")
+            copies = ", ".join(member.name for member in unknown)
+            # `source: ssh` reads over the drive: without one the advice alone would make the file invalid.
+            first = "" if all(member.driven for member in unknown) else f"{DRIVE}, then "
+            yield Finding(Severity.WARNING, "freshness", name, f"does not know how old the copy of {copies} is: a failover may lose days",
+                          f"services.{name}.members[].{first}freshness: {{source: ssh, max_staleness: 90m}}")
 
 
 def one_holder(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:
@@ -178,7 +183,7 @@ def drive(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Finding
         missing = [member.name for member in service.settings.members if not member.driven]
         if missing:
             yield Finding(Severity.NOTE, "drive", name, f"`switchover` and `resume --drive` need SSH to {', '.join(missing)}",
-                          f"services.{name}.members[].drive")
+                          f"services.{name}.members[].{DRIVE}")
 
 
 def patience(config: Config, rows: tuple[ServiceAudit, ...], load: Load) -> Findings:

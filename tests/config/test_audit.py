@@ -101,6 +101,17 @@ def test_each_practice_sees_what_it_is_for(tmp_path: Path, old: str, new: str, r
     assert found.holds is (severity != "error")
 
 
+@pytest.mark.parametrize("driven", [True, False], ids=["driven", "not driven"])
+def test_the_advice_about_an_unknown_copy_can_be_taken_as_it_stands_h1(tmp_path: Path, driven: bool) -> None:
+    """`source: ssh` needs a drive: where there is none, the advice says that one too, or `check` would refuse what it has advised."""
+    text = PERFECT.replace("        freshness: {source: ssh, max_staleness: 90m}\n", "")
+    text = text if driven else text.replace("        drive: *drive\n", "")
+    advice = next(one.advice for one in audit(read(written(tmp_path, text), {})).findings if one.rule == "freshness")
+    settings = advice.removeprefix("services.core.members[].").split(", then ")
+    added = "".join(f"        {setting}\n".replace("ssh: …", "ssh: b.example.com").replace("…", "file") for setting in settings)
+    assert audit(read(written(tmp_path, text.replace("        syncs_from: a\n", f"        syncs_from: a\n{added}")), {})).findings == ()
+
+
 def test_an_outer_layer_that_does_not_wait_for_the_inner_one_is_refused_h12(tmp_path: Path) -> None:
     outer = """
   world:
