@@ -175,7 +175,7 @@ def _stranded(shown: Shown, explained: Shown) -> Iterator[Way]:
             yield _way(f"Make sure that {shown['active']} takes no writes any more. Then send clients to {one['name']}, which says Primary:",
                        _move(shown, one["name"]))
         elif one["name"] != shown["primary"]:  # of the primary, the way back tells
-            yield _lacking(shown, candidate)
+            yield from _lacking(shown, candidate)
 
 
 def _down(shown: Shown, explained: Shown) -> Iterator[Way]:
@@ -186,7 +186,7 @@ def _down(shown: Shown, explained: Shown) -> Iterator[Way]:
         return
     nearest = candidates[0]
     if nearest["for_failover"]:
-        yield _lacking(shown, nearest)
+        yield from _lacking(shown, nearest)
     else:
         stops = ", ".join(row["rule"] for row in nearest["rules"] if not row["holds"]) or "nothing"
         yield _way(f"{nearest['member']} could take over; what stops lbctl from doing it by itself is {stops}. A person may:",
@@ -194,13 +194,17 @@ def _down(shown: Shown, explained: Shown) -> Iterator[Way]:
     yield _way(f"Or repair {shown['active']}. What fails, phase by phase:", f"lbctl probe {shown['name']}/{shown['active']}")
 
 
-def _lacking(shown: Shown, candidate: Shown) -> Way:
+def _lacking(shown: Shown, candidate: Shown) -> Iterator[Way]:
     first = candidate["for_failover"][0]
     more = len(candidate["for_failover"]) - 1
     others = f" (and {more} more)" if more else ""
     opens = first["opens"].replace("SERVICE", shown["name"]).replace("MEMBER", candidate["member"])
-    return _way(f"{candidate['member']} may not take over, {first['rule']}{others}: {first['evidence']}. It opens with: {opens}.",
-                f"lbctl explain {shown['name']} --to {candidate['member']}")
+    yield _way(f"{candidate['member']} may not take over, {first['rule']}{others}: {first['evidence']}. It opens with: {opens}.",
+               f"lbctl explain {shown['name']} --to {candidate['member']}")
+    # `failover` takes no word that it is synced, and `ack` takes it only for a Standby: a person has this way alone, and knows what it may cost.
+    if first["rule"] == "re-synced" and not more:
+        yield _way(f"If you know that {candidate['member']} holds all that was written, or give up what is missing there (it is lost):",
+                   f"lbctl failover {shown['name']} --to {candidate['member']} --force --accept re-synced --reason …")
 
 
 def _alerts(shown: Shown, explained: Shown) -> Iterator[Way]:

@@ -25,7 +25,7 @@ def commands(ways: list[dict[str, str]]) -> list[str]:
     ("normal", []),
     ("suspect", ["lbctl status core --watch"]),
     ("stranded", ["lbctl approve core-12"]),
-    ("down", ["lbctl explain core --to core-b", "lbctl probe core/core-a"]),
+    ("down", ["lbctl explain core --to core-b", "lbctl failover core --to core-b --force --accept re-synced --reason …", "lbctl probe core/core-a"]),
     ("all-down", ["lbctl probe core/core-a"]),
     ("uninitialised", ["lbctl adopt core --member MEMBER --reason …"]),
     ("failed-over", ["lbctl resume core --drive", "lbctl swap-roles core --reason …"]),
@@ -58,6 +58,15 @@ def test_the_nearest_candidate_of_three_is_offered() -> None:
     far = stories.gate("core-b", re_synced=("no sync", "a sync"), candidate_standby=("dead", "it answers"))
     near = stories.gate("core-c")
     assert commands(told("down", gate=[far, near]))[0] == "lbctl failover core --to core-c --reason …"
+
+
+@pytest.mark.parametrize(("more", "offered"), [({}, True), ({"fresh_enough": ("too old", "a sync")}, False)], ids=["alone", "with another"])
+def test_the_word_that_a_copy_may_be_lost_is_offered_where_nothing_else_stops_a_person(more: dict[str, Any], offered: bool) -> None:
+    """The active is dead and the other, latched before, says Primary: neither `ack` nor a sync opens it, only `failover --force` (SEMANTICS 3)."""
+    latched = stories.gate("core-b", re_synced=("no sync of core-b from core-a is known", "a sync, or an operator's word"), **more)
+    ways = told("stranded", approvals=[], gate=[latched])
+    assert ("lbctl failover core --to core-b --force --accept re-synced --reason …" in commands(ways)) is offered
+    assert not offered or any("it is lost" in way["text"] for way in ways)
 
 
 OPEN = {"resume": {"open": True, "driven": False}}
