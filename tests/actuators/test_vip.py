@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from lbctl.actuators.base import Actuator
 from lbctl.actuators.vip import Settings
 from lbctl.errors import ActuatorError
 from lbctl.model.decision import Desired
+from lbctl.net.forward import Forward
 from tests.actuators.places import PATIENCE_S, make_on
 from tests.netns import Host, Network, network, sysctl
 
@@ -93,6 +95,8 @@ async def test_the_next_life_takes_over_what_the_last_one_held(net: Network, tmp
     second = make_on(host, settings, tmp_path / "state.db")
     assert await shown(second) == (frozenset({"192.0.2.10"}), 4)
     await until(lambda: "valid_lft 1sec" in host.run("ip", "addr", "show", "dev", "eth0"), "the lease is not a lease again")
+    await asyncio.sleep(2.5)  # what the last one left for the restart would be over as well
+    assert host.has(V4), "the lease is not renewed"
     await second.close()
 
 
@@ -126,6 +130,36 @@ async def test_the_holder_passes_on_to_the_active_member_and_cuts_the_dead_ones_
             server.kill()
             server.wait()
         await vip.close()
+
+
+async def test_rules_that_somebody_else_has_set_are_shown_as_they_are(net: Network, tmp_path: Path) -> None:
+    """What clients are passed on to is what counts, not what was written last: another target, another decision."""
+    gate = net.host("gate")
+    sysctl(gate, "net.ipv4.ip_forward", "1")
+    vip = make_on(gate, Settings(f"{V4}/32", "eth0", 60, (PORT,)), tmp_path / "state.db")
+    with gate.inside():
+        await vip.apply(desired(1, "a", "10.77.0.50"))
+        other = Forward(ipaddress.ip_address(V4))
+        other.apply("10.77.0.51", (PORT,), 7)
+        assert await shown(vip) == (frozenset({"10.77.0.51"}), 7)
+        other.apply("10.77.0.50", (PORT,), 7)
+        assert await shown(vip) == (frozenset({"10.77.0.50"}), 7)
+        other.close()
+        await vip.close()
+
+
+async def test_an_address_that_another_host_holds_is_no_place_that_shows_nothing(net: Network, tmp_path: Path) -> None:
+    """H46: nothing is added, and what is told is the conflict and its MAC, not an empty place to be written again."""
+    host, other = net.host("a"), net.host("b")
+    other.run("ip", "addr", "add", f"{V4}/32", "dev", "eth0")
+    vip = make_on(host, Settings(f"{V4}/32", "eth0", 60), tmp_path / "state.db")
+    with pytest.raises(ActuatorError, match=other.mac):
+        await vip.apply(desired(1, "a", "192.0.2.10"))
+    async with asyncio.timeout(PATIENCE_S):  # told by the next try, half a second later
+        while (place := (await vip.read()).places[0]).error_reason != "conflict":
+            await asyncio.sleep(0.05)
+    assert place.addresses is None and other.mac in place.error and not host.has(V4)
+    await vip.close()
 
 
 async def test_a_host_that_passes_nothing_on_and_a_member_without_the_family_are_said(net: Network, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores import JournalLimits
 from lbctl.stores.sqlite import SqliteStore
+from lbctl.stores.sqlite_file import open_database
 from lbctl.stores.sqlite_thread import SqliteThread
 from tests.stores.test_contract import broken
 
@@ -104,6 +106,42 @@ async def test_a_page_overwritten_in_the_state_table_is_found_at_the_start(fille
     assert "broken-1" in problem
 
 
+async def test_a_page_that_sqlite_can_read_and_its_own_check_does_not_pass_is_found_at_the_start(filled: Path) -> None:
+    """H26: two of the page's pointers lead to one row; every question is answered, and one service is gone without a word."""
+    store = SqliteStore(filled)
+    await store.save(Saved(service="sentry"), expected=0, steps=[])
+    await store.close()
+    with sqlite3.connect(filled) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'state'").fetchone()[0]
+    connection.close()
+    raw, pointers = bytearray(filled.read_bytes()), (root - 1) * 4096 + 8
+    raw[pointers:pointers + 2] = raw[pointers + 2:pointers + 4]
+    filled.write_bytes(bytes(raw))
+    saved, _, problem = await reopened(filled)
+    assert saved is None and "broken-1" in problem
+
+
+async def test_what_a_torn_file_left_in_its_log_is_kept_with_it(path: Path) -> None:
+    """Evidence: the log may hold the only good copy; and laid over the new file it would be taken for its own."""
+    for suffix in ("", "-wal"):
+        path.with_name(path.name + suffix).write_bytes(b"garbage" * 100)
+    await reopened(path)
+    assert [path.with_name(f"state.db.broken-1{suffix}").read_bytes()[:7] for suffix in ("", "-wal")] == [b"garbage"] * 2
+
+
+def test_a_commit_survives_a_power_cut_and_nobody_else_reads_the_file(path: Path) -> None:
+    """H25, H54: by SQLite's own word that it waits for the disk, and whatever the umask of the one who started it."""
+    before = os.umask(0)
+    try:
+        connection = open_database(path).connection
+    finally:
+        os.umask(before)
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2 and connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert path.stat().st_mode & 0o777 == 0o600
+    connection.close()
+
+
 async def test_a_second_torn_file_does_not_replace_the_first(path: Path) -> None:
     for n in (1, 2):
         path.write_bytes(f"garbage {n}".encode() * 50)
@@ -161,6 +199,7 @@ import asyncio, sys
 from lbctl.model.decision import Step
 from lbctl.model.state import Saved
 from lbctl.stores.sqlite import SqliteStore
+from lbctl.stores.sqlite_file import open_database
 from lbctl.stores.sqlite_thread import SqliteThread
 
 async def main():
