@@ -70,7 +70,9 @@ def epochs_rise_one_by_one(case: Evidence) -> Iterator[str]:
 
 def changes_are_moves(case: Evidence) -> Iterator[str]:
     """Every change of the answer has one line in the journal, written before the first client heard of it; every line was heard of."""
-    record, told = case.record, [(line, line.member) for line in turns(case.journal) if line.kind != "roles-swapped"]
+    record, said = case.record, [(line, line.member) for line in turns(case.journal) if line.kind != "roles-swapped"]
+    # Who is adopted though he is active already gets an epoch, and no client hears of it.
+    told = [one for number, one in enumerate(said) if number == 0 or one[1] != said[number - 1][1]]
     position = -1
     spoken = [answer for answer in record.answers if answer.text in CORES]
     before = None

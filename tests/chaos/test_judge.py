@@ -129,6 +129,13 @@ def test_a_story_that_is_right_has_no_complaint() -> None:
     assert complaints(right()) == []
 
 
+def test_who_is_adopted_though_he_is_active_changes_nothing_for_clients() -> None:
+    case = right()
+    again = line(2, MOVE - 0.3, "adopted", 2, "core-a", saved={"latched": []})
+    case.journal[1:] = [again, replace(moved(MOVE, 3, "core-a", "core-b"), seq=3)]
+    assert [found for found in complaints(case) if "skipped" in found] == []
+
+
 @pytest.mark.parametrize(("change", "complaint"), WRONG.values(), ids=WRONG)
 def test_each_wrong_is_complained_of(change: Callable[[Evidence], None], complaint: str) -> None:
     case = right()
