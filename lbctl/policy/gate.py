@@ -38,13 +38,17 @@ def told(look: ProbeResult | None) -> str:
     return f"{look.reason}{f' ({look.detail})' if look.detail else ''}"
 
 
+def aged(case: Case, name: str, page: str) -> str:
+    """What is said behind a look that is too old to go by: without it a refusal shows as there what it says is missing. "" where it counts."""
+    last = case.page(name, page).last
+    return "" if last is None or case.fresh(name, page) else f", but that look is {case.now - last.ended:.1f} s old and counts no more"
+
+
 def _page_seen(case: Case, name: str) -> str:
     if not name:
         return "no active member is known"
     page, sight = case.decisive(name), case.judged(name)
-    text = f"{name} {page}: {told(sight.last)}, {sight.health}"
-    if sight.last is not None and not case.fresh(name, page):
-        text += f", but that look is {case.now - sight.last.ended:.1f} s old and counts no more"
+    text = f"{name} {page}: {told(sight.last)}, {sight.health}{aged(case, name, page)}"
     if sight.first_bad is not None:
         text += f", failing for {max(case.now - sight.first_bad, 0):.1f} s, {sight.bad_run} looks in a row"
         text += "" if sight.down_at is not None else f", outage not proven ({case.member(name).probe.min_outage_s:.0f} s needed)"

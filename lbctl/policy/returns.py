@@ -14,7 +14,7 @@ from lbctl.model.decision import RuleResult
 from lbctl.model.state import Run
 from lbctl.policy import doubt, drain, resync
 from lbctl.policy.case import STATUS, Case
-from lbctl.policy.gate import told
+from lbctl.policy.gate import aged, told
 from lbctl.policy.seen import put
 from lbctl.policy.turn import Turn
 
@@ -24,7 +24,7 @@ def _lack(rule: str, evidence: str, opens: str) -> RuleResult:
 
 
 def _pages(case: Case, name: str) -> str:
-    return ", ".join(f"{name} {page}: {told(case.page(name, page).last)}" for page in case.settings.monitor.pages)
+    return ", ".join(f"{name} {page}: {told(case.page(name, page).last)}{aged(case, name, page)}" for page in case.settings.monitor.pages)
 
 
 def missing(case: Case, *, drive: bool, attested: bool) -> RuleResult | None:

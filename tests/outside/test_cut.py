@@ -45,7 +45,7 @@ async def test_a_primary_behind_a_cut_or_a_firewall_is_failed_over(tmp_path: Pat
         seen = await it.lbctl.seen()
         assert seen["active"] == "core-b" and seen["members"][0]["monitors"]["status"]["reason"] == "timeout"
         it.switch.mend()
-        await it.go_back()
+        await it.go_back("--attest-synced", "--reason", "core-b was never promoted")
         reject(it.on_a, it.on_lbctl, "tcp reset")
         await it.until_answer(it.host_b)
         assert (await it.lbctl.seen())["members"][0]["monitors"]["status"]["reason"] == "refused"

@@ -47,7 +47,7 @@ async def test_each_fault_of_the_primary_is_failed_over_with_its_reason(tmp_path
             else:
                 await fault(it.a, "clear")
             if number < len(kinds):
-                await it.go_back()
+                await it.go_back("--attest-synced", "--reason", "core-b was never promoted")
 
 
 async def test_certificates_that_expire_on_both_members_move_nothing(tmp_path: Path) -> None:

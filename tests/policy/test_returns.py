@@ -53,3 +53,13 @@ def test_reading_primary_beside_a_serving_active_voids_the_sync_before_it() -> N
     assert stage.ask(ask.SwapRoles(**WHO)).rule == "re-synced"
     stage.hear(SyncSeen("a", "b", stage.now, stage.now))
     assert stage.ask(ask.SwapRoles(**WHO)).code is Code.ACCEPTED
+
+
+def test_a_refusal_does_not_show_as_there_what_it_misses() -> None:
+    """Looks that are too old count no more, and the evidence says so: without it `primary-serving` would be refused with its own fulfilment."""
+    stage = Stage().failed_over()
+    stage.rounds(4, a="ok/primary", b="503/standby")
+    stage.wait(600)
+    refused = stage.ask(ask.Resume(attest_synced=True, **WHO))
+    assert refused.rule == "primary-serving"
+    assert refused.message.count("but that look is 600.0 s old and counts no more") == 2, refused.message
