@@ -6,6 +6,15 @@ from typing import Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+URL = r"^(https?|tcp)://[^\s]+$"
+WEB = r"^https?://[^\s/]+"
+ANY_URL = r"^[a-z][a-z0-9+.-]*:"
+MAILBOX = r"^[^@\s]+@[^@\s]+$"
+INTERFACE = r"^[^\s/]{1,15}$"
+PAGE = "^/"
+OCTETS = r"^([0-9A-Fa-f]{2}){5,32}$"
+"""Forms of texts; `problems.FORMS` has the words for each."""
+
 
 class Model(BaseModel):
     """What every block shares: unknown keys refused, attribute docstrings as descriptions, frozen after reading."""
@@ -15,6 +24,12 @@ class Model(BaseModel):
 
 class OneKind(Model):
     """A block that names exactly one kind: `tcp: {…}` or `http: {…}`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_is_given(cls, value: Any) -> Any:
+        # `- rfc2136:` with its keys forgotten, or not indented, names the kind all the same; what it lacks is then said key by key.
+        return {kind: none_is_empty(settings) for kind, settings in value.items()} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _exactly_one(self) -> OneKind:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from lbctl.config.blocks import Model, OneKind
+from lbctl.config.blocks import ANY_URL, INTERFACE, MAILBOX, OCTETS, WEB, Model, OneKind
 from lbctl.config.quantities import (
     DnsName,
     DnsServer,
@@ -96,7 +96,7 @@ class Vip(Model):
 
     address: InterfaceAddress
     """The address; /32 and /128 are the usual prefixes."""
-    interface: Annotated[str, Field(pattern=r"^[^\s/]{1,15}$")]
+    interface: Annotated[str, Field(pattern=INTERFACE)]
     """The network interface that carries it."""
     lease: Annotated[PositiveDuration, Field(ge=1.0, le=3600.0)] = 3.0
     """The kernel takes the address away so long after the last sign of life of whoever holds it; whole seconds."""
@@ -177,7 +177,7 @@ Severity = Literal["page", "ticket", "info"]
 class Webhook(Model):
     """A signed HTTP request for each notice."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    url: Annotated[str, Field(pattern=WEB)]
     """Where it is posted."""
     secret_file: Text | None = None
     """The key of its HMAC-SHA256 signature."""
@@ -190,9 +190,9 @@ class Webhook(Model):
 class Email(Model):
     """A mail for each notice."""
 
-    to: OneOrMore[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]]
+    to: OneOrMore[Annotated[str, Field(pattern=MAILBOX)]]
     """Its readers."""
-    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    sender: Annotated[str, Field(pattern=MAILBOX)] | None = None
     """Whom it is from; `lbctl@` the first reader's domain by default."""
     host: Text = "localhost"
     """The mail server."""
@@ -252,7 +252,7 @@ class Snmp(Model):
     """v3: the pass phrase that authenticates."""
     priv_file: Text | None = None
     """v3: the pass phrase that encrypts."""
-    engine_id: Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){5,32}$")] | None = None
+    engine_id: Annotated[str, Field(pattern=OCTETS)] | None = None
     """5 to 32 octets in hex; made from the host's name by default."""
     enterprise: Annotated[int, Field(ge=1)] = 32473
     """The enterprise number below which the traps stand."""
@@ -273,7 +273,7 @@ def _hook(value: object) -> object:
 class Notify(OneKind):
     """One way to tell people."""
 
-    url: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]*:")] | None = None
+    url: Annotated[str, Field(pattern=ANY_URL)] | None = None
     """`mailto:`, or any service the notification library knows (where it is installed)."""
     webhook: Annotated[Webhook, BeforeValidator(_hook, json_schema_input_type=str | Webhook)] | None = None
     """A signed HTTP request."""

@@ -8,15 +8,23 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from lbctl.config.blocks import ANY_URL, INTERFACE, MAILBOX, OCTETS, PAGE, URL, WEB
 from lbctl.config.load import Document, ValuePath, dotted
 from lbctl.errors import Problem
 
 WORDS = {
     "missing": "is missing", "bool_parsing": "expected true or false", "int_parsing": "expected a whole number",
+    "bool_type": "expected true or false", "int_type": "expected a whole number", "none_required": "expected nothing",
     "string_type": "expected a text", "model_type": "expected a block of keys", "model_attributes_type": "expected a block of keys",
     "dict_type": "expected a block of keys", "tuple_type": "expected a list",
     "string_too_short": "must not be empty", "too_short": "must not be empty",
 }
+FORMS = {
+    URL: "a url with its host, such as https://core-a.example.com", WEB: "a url with its host, such as https://hooks.example.com/lbctl",
+    ANY_URL: "a url, such as mailto:ops@example.com", MAILBOX: "a mail address such as ops@example.com",
+    INTERFACE: "the name of a network interface, such as eth0", PAGE: "a path that begins with /", OCTETS: "5 to 32 octets in hex",
+}
+"""What the patterns of the models stand for."""
 
 
 def problem(item: dict[str, Any], document: Document, root: type[BaseModel]) -> Problem:
@@ -40,7 +48,7 @@ def _expected(item: dict[str, Any]) -> str:
     if item["type"] == "literal_error":
         return f"expected {item['ctx']['expected']}".replace("'", "")
     if item["type"] == "string_pattern_mismatch":
-        return "has not the expected form"
+        return f"expected {FORMS.get(item['ctx']['pattern'], 'another form: ' + item['ctx']['pattern'])}"
     return str(item["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
 
 

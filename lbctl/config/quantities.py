@@ -113,7 +113,8 @@ def interface_address(text: Any) -> str:
 def endpoint(text: Any, port: int | None = None) -> Endpoint:
     """`IP`, `IP:port`, `name:port` or `[IPv6]:port`; the port may be left out where there is a usual one."""
     expected = "expected ADDRESS:PORT or [IPv6]:PORT" if port is None else f"expected ADDRESS, ADDRESS:PORT or [IPv6]:PORT (port {port} by default)"
-    text = str(text)
+    if not isinstance(text, str):
+        raise ValueError(expected)
     if text.count(":") > 1 and not text.startswith("["):
         text = f"[{text}]"
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?", text)
@@ -137,7 +138,7 @@ def dns_server(text: Any) -> Endpoint:
 
 def dns_name(text: Any) -> str:
     """A host name, lower case, without the last dot."""
-    name = str(text).rstrip(".").lower()
+    name = text.rstrip(".").lower() if isinstance(text, str) else ""
     if not name or len(name) > 253 or not all(LABEL.fullmatch(label) for label in name.removeprefix("*.").split(".")):
         raise ValueError("expected a DNS name such as core.gtm.example.com")
     return name

@@ -6,12 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from lbctl.config.blocks import Model, OneKind, none_is_empty, optional_block
+from lbctl.config.blocks import PAGE, URL, Model, OneKind, none_is_empty, optional_block
 from lbctl.config.kinds import Actuator, Notify
 from lbctl.config.models import Api, Authoritative, Controller, Probe, Rules, Safety, Site
 from lbctl.config.quantities import Address, Count, Name, OneOrMore, Port, PositiveDuration, Share, SshServer, Text, one_or_more
-
-URL = r"^(https?|tcp)://[^\s]+$"
 
 
 class ClientTls(Model):
@@ -156,7 +154,7 @@ class Expect(Model):
 class HttpMonitor(Model):
     """Up when one page answers as expected."""
 
-    path: Annotated[str, Field(pattern="^/")] = "/"
+    path: Annotated[str, Field(pattern=PAGE)] = "/"
     """The page."""
     expect: Expect = Expect()
     """What it must answer."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lbctl.config import Config, read
+from lbctl.config.kinds import Actuator, Notify
 from lbctl.errors import ConfigError, Problem
 from lbctl.model.settings import ProbeSettings
 
@@ -84,7 +85,7 @@ MISTAKES = [
     ("quorum: 1", "quorum: 2", 1, 22, "several controllers", "quorum: 1"),
     ("quorum: 1", "state: etcd://10.0.0.1:2379/lbctl", 1, 21, "not available in this build", "SQLite"),
     ("canaries: [192.0.2.254:443]", "canaries: ['nowhere at all']", 10, 14, "expected ADDRESS", "https://HOST/"),
-    ("        syncs_from: core-a", "        url: core-b.example.com", 22, 14, "form", ""),
+    ("        syncs_from: core-a", "        url: core-b.example.com", 22, 14, "expected a url with its host", ""),
     ("        syncs_from: core-a", "        connect: 'a b:c'", 22, 18, "not a host name", ""),
     ("        syncs_from: core-a", "        tls: {pin_sha256: abc}", 22, 27, "SHA-256 digest", ""),
     ("        syncs_from: core-a", "        tls: {ca_file: /nowhere/ca.pem}", 22, 24, "there is no file /nowhere/ca.pem", ""),
@@ -98,6 +99,9 @@ MISTAKES = [
     ("    automation: on", "    monitor: {tcp: {port: 443}, http: {}}", 15, 14, "exactly one", ""),
     ("    automation: on", "    minimum_share: 150%", 15, 20, "at most 100%", ""),
     ("        role: primary", "        role: master", 18, 15, "expected primary or secondary", ""),
+    ("    automation: on", "    monitor: {site: }", 15, 15, "is missing", ""),
+    ("        syncs_from: core-a", "        drive: {ssh: , user: u, key_file: x, known_hosts_file: x}", 22, 22, "expected ADDRESS, ADDRESS:PORT", ""),
+    ("name: core.gtm.example.com", "name: ", 24, 31, "expected a DNS name", ""),
     ("services:", "servces:", 1, 1, "is missing", ""),
     ("controller: {", "'': {", 1, 1, "unknown key", ""),
 ]
@@ -142,6 +146,16 @@ def test_all_mistakes_come_in_one_run_in_the_order_of_their_places(tmp_path: Pat
     text = text.replace("syncs_from: core-a", "syncs_from: core-a\n        syncs_from: core-a")
     found = problems(written(tmp_path, text + "  mail:\n    members: [{name: x, role: primary, address: 192.0.2.1, syncs_from: y}]\n"))
     assert [int(one.where.split(":")[-2]) for one in found] == [1, 12, 23, 25, 27]
+
+
+@pytest.mark.parametrize("kind", [*Actuator.model_fields, *(f"{kind}!" for kind in Notify.model_fields)])
+def test_a_kind_without_its_keys_is_a_mistake_and_no_accident(tmp_path: Path, kind: str) -> None:
+    """Its keys forgotten, or not indented under it."""
+    actuator = f"      - {kind}:\n        ttl: 30\n"
+    text = f"{BASE}notify:\n  - {kind[:-1]}:\n" if kind.endswith("!") else BASE.replace(BASE[BASE.index("      - authoritative"):], actuator)
+    found = problems(written(tmp_path, text))
+    assert found
+    assert all(one.path.startswith(("services.core.actuators[0]", "notify[0]")) for one in found)
 
 
 def test_an_error_shows_place_path_message_and_hint(tmp_path: Path) -> None:
