@@ -59,6 +59,11 @@ def reload(turn: Turn, event: Reloaded) -> None:
         hint = "or --allow-switch" if stays else "move it first with `lbctl failover`"
         turn.refuse("traffic-unmoved", f"reload refused: {why} ({hint})")
         return
+    run = turn.saved.run
+    # With its member the run would lose its hand half-way, and the Cores stay as they happen to be.
+    if run is not None and not {run.source, run.target} - {""} <= set(new.names):
+        turn.refuse("not-held", f"reload refused: a {run.kind} is open on {run.source or run.target} and {run.target}; finish or abort it first")
+        return
     # From here the case speaks of the new members, which a change of roles is judged by.
     turn.settings = new
     if not _roles(turn, event):

@@ -8,7 +8,8 @@ import pytest
 
 from lbctl.model import commands as ask
 from lbctl.model.commands import Code
-from lbctl.model.events import DriveStep
+from lbctl.model.events import DriveStep, Reloaded
+from lbctl.model.settings import Role
 from lbctl.policy.runs import RESTORE_STEPS, RETURN_STEPS, may_go_on
 from tests.policy.stage import Stage, pair
 
@@ -123,3 +124,19 @@ def test_abort_leaves_the_cores_as_they_are() -> None:
     do(stage)
     assert stage.ask(ask.Abort(service="core", by="ann", reason="no")).code is Code.DONE
     assert stage.state.saved.run is None and stage.active == "b"
+
+
+def test_a_reload_does_not_take_a_core_out_of_the_hands_of_an_open_run() -> None:
+    """H37: the primary is taken out of the file while it is being brought back; the run would go on with a Core that nobody reaches."""
+    stage = returning()
+    do(stage)
+    run = stage.state.saved.run
+    assert run is not None and run.target == "a"
+    b = replace(stage.settings.member("b"), role=Role.PRIMARY, syncs_from=None)
+    new = replace(stage.settings, members=(b, replace(stage.settings.member("a"), name="c", role=Role.SECONDARY, syncs_from="b")))
+    stage.hear(Reloaded(new, by="ann"))
+    assert stage.reply is not None and (stage.reply.code, stage.reply.rule) == (Code.REFUSED, "not-held")
+    assert stage.state.saved.run == run
+    stage.ask(ask.Abort(service="core", by="ann", reason="x"))
+    stage.hear(Reloaded(new, by="ann"))
+    assert stage.reply is not None and stage.reply.code is Code.DONE
