@@ -86,6 +86,9 @@ def _consider(turn: Turn, name: str) -> bool:
     # Some row that no human may open by a yes: this candidate is out, the next may do.
     if failing - gate.ASKABLE - gate.STOPS - _promotion_rows(turn.case, name):
         return False
+    # It is being counted who else wants to move: until that is known there is nothing to tell and nobody to ask.
+    if "within-mass-move" in failing and turn.around.mass == "wait" and turn.saved.mass != "held":
+        return True
     # A stop outweighs a question: nobody is asked for a yes to what somebody has just forbidden (H34).
     if failing & gate.STOPS:
         _would(turn, name, failing)

@@ -145,6 +145,22 @@ def test_a_member_that_promoted_itself_does_not_hide_one_whose_gate_is_open() ->
     assert stage.active == "c" and not stage.view["approvals"]
 
 
+def test_waiting_for_its_turn_is_no_move_that_somebody_stopped() -> None:
+    """H53, H34: a wave is counted, or other news waits in the inbox; then the question is asked, and no would-be move told."""
+    stage = Stage().failed_over()
+    stage.rounds(3, a="ok/primary", b="ok/primary")
+    stage.state = replace(stage.state, saved=replace(stage.state.saved, latched=frozenset(), needs_resync=frozenset()))
+    stage.rounds(3, a="503/standby", b="ok/primary")
+    assert stage.state.saved.lockout_until is not None
+    stage.notes.clear()
+    stage.around = Around(proofs=1, watched=1, mass="wait", mass_at=stage.now + 100)
+    stage.rounds(5, a="503/standby", b="fail")
+    assert not stage.told("would-failover") and not stage.told("ApprovalPending")
+    stage.around = Around(proofs=1, watched=1)
+    stage.round(a="503/standby", b="fail")
+    assert not stage.told("would-failover") and len(stage.told("ApprovalPending")) == 1
+
+
 def test_a_source_of_which_only_old_looks_are_left_is_not_known_to_be_down() -> None:
     """SEMANTICS 4: a vote older than two intervals counts for nobody. The DR Core may lead to the active only through members that *are* down."""
     stage = Stage(chain())
