@@ -1,8 +1,9 @@
 """What happened, on its way to the store and to all who listen.
 
 Lines that belong to a saved decision are stored with it, in the same transaction. All others (a look's verdict, a refused command) gather
-here for a moment and are stored together, so that four thousand members that fall at once cost a few writes. The buffer is bounded: while
-the disk is full the oldest lines go, and that is counted and told.
+here for a moment and are stored together, so that four thousand members that fall at once cost a few writes. Whoever saves takes along what
+waits here: the looks that led to a decision stand before it. The buffer is bounded: while the disk is full the oldest lines go, and that is
+counted and told.
 
 Listeners are called at once, in order, whether or not the line could be stored: whoever is to be woken must be woken above all when the disk
 is full. They cannot answer back. A stream is not a listener: it is given a bell and reads the journal itself (`api.base.Bell`).
@@ -81,9 +82,16 @@ class Journal:
             # The oldest: while nothing can be stored, what is happening now is worth more.
             self._waiting.popleft()
             self._counts.dropped["journal"] += 1
-        # One writer: lines are numbered in the order in which they are written.
-        if self._writer is None or self._writer.done():
-            self._writer = self._supervisor.task("journal", self._flush())
+        self._write_on()
+
+    def take(self) -> list[Step]:
+        """What waits, for a save to store in front of its own lines (at most `WRITE_MAX`, or a mass of looks would hold up a move)."""
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), WRITE_MAX))]
+
+    def put_back(self, steps: Sequence[Step]) -> None:
+        """What was taken for a save that failed: in front again and in order."""
+        self._waiting.extendleft(reversed(steps))
+        self._write_on()
 
     def stored(self, steps: Sequence[Step]) -> None:
         """Steps that a save has already stored."""
@@ -108,9 +116,14 @@ class Journal:
             for listener in self._listeners:
                 self._supervisor.guard("listener", listener, step)
 
+    def _write_on(self) -> None:
+        # One writer: lines are numbered in the order in which they are written.
+        if self._waiting and (self._writer is None or self._writer.done()):
+            self._writer = self._supervisor.task("journal", self._flush())
+
     async def _flush(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), WRITE_MAX))]
+            batch = self.take()
             try:
                 await self._store.append(batch)
             except StoreUnavailable as error:

@@ -143,9 +143,9 @@ class ServiceLoop:
 
     async def _save(self, event: Event, decision: Decision, steps: Sequence[Step], now: float, future: Waiter | None) -> None:
         """The only wait in a turn. `_busy` stays set until it is over, however it ends."""
-        tools, decided = self._tools, self._tools.clock.now()
+        tools, decided, waiting = self._tools, self._tools.clock.now(), self._tools.journal.take()
         try:
-            revision = await tools.store.save(decision.state.saved, expected=self.state.revision, steps=steps)
+            revision = await tools.store.save(decision.state.saved, expected=self.state.revision, steps=[*waiting, *steps])
             self._overtaken = 0
             tools.journal.stored(steps)
             # After the save: what was not saved is no move, and is not timed as one.
@@ -157,8 +157,10 @@ class ServiceLoop:
             if fallen is not None:
                 self._fell(fallen, event, future)
         except StaleRevision as error:
+            tools.journal.put_back(waiting)
             await self._overtake(event, decision, future, error)
         except StoreUnavailable as error:
+            tools.journal.put_back(waiting)
             self._not_saved(event, decision, future, str(error))
         # The save may have reached the disk: neither yes nor no would be true.
         except asyncio.CancelledError:

@@ -10,7 +10,7 @@ import pytest
 from lbctl.controller.steps import typed
 from lbctl.errors import StoreUnavailable
 from lbctl.model.commands import Ack, Code, Command, Failover, MaintenanceOff, MaintenanceOn, Release, Reply, Resume, SetHold
-from lbctl.model.looks import Verdict
+from lbctl.model.looks import Reason, Verdict
 from lbctl.model.settings import MassMove, SafetySettings
 from lbctl.stores.memory import MemoryStore
 from tests import virtual
@@ -45,6 +45,32 @@ def test_nothing_is_published_before_it_is_saved() -> None:
     virtual.run(story())
     assert order[0] == f"saving over ['{A}']"
     assert order[-1] == f"shows ['{B}']"
+
+
+def test_the_looks_that_led_to_a_move_stand_before_it_in_the_journal_however_slow_the_disk_is() -> None:
+    """H30: who reads the journal afterwards reads it in the order in which things were decided."""
+    async def story() -> None:
+        world = await ready(World())
+        disk = asyncio.Lock()
+
+        async def slow() -> None:
+            async with disk:  # one write after the other, as with a file
+                await asyncio.sleep(0.7)
+
+        world.disk.before = slow
+        world.say("a", DEAD)
+        for turn in range(12):
+            # a line a round, so that one is always waiting
+            world.say("b", {"status": Reason.TIMEOUT if turn % 2 else Reason.STATUS, "hastatus": Verdict.STANDBY})
+            await world.rounds(1)
+        await world.controller.stop()
+        lines = [line for line, _ in world.disk.journal]
+        moved = next(number for number, line in enumerate(lines) if line.kind == "moved")
+        assert [line.kind for line in lines[:moved]].count("look") > 4, "what it rests on"
+        assert [line.epoch for line in lines] == sorted(line.epoch for line in lines)
+        assert [line.at for line in lines] == sorted(line.at for line in lines)
+
+    virtual.run(story())
 
 
 def test_on_a_full_disk_nothing_moves_somebody_is_paged_and_it_moves_when_there_is_room() -> None:
