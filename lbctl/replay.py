@@ -14,6 +14,8 @@ What it cannot know: looks that other intervals would have made, ages of copies,
 from __future__ import annotations
 
 import bisect
+import heapq
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -38,6 +40,8 @@ COMMANDS: dict[str, type[Command]] = {
 }
 NEAR_S = 120.0
 """Looks farther than this from anything that happened are not laid out again."""
+TOLD_EVERY = 5000
+"""Events from one telling of how far it is to the next: a blink of an eye."""
 SEEN_ELSEWHERE = Around(proofs=1, watched=1)
 """Blindness towards other services is not in one service's lines; the path counts as proven."""
 
@@ -82,11 +86,14 @@ class _Life:
     looks: int = 0
 
 
-def replay(settings: ServiceSettings, lines: Iterable[Step]) -> Replayed:
-    """Decides the history of one service again under these settings."""
+def replay(settings: ServiceSettings, lines: Iterable[Step], tell: Callable[[int, int], None] | None = None) -> Replayed:
+    """Decides the history of one service again under these settings. `tell` hears now and then at which line it is, and of how many."""
     life, kept = _Life(settings), list(lines)
+    times = sorted(line.at for line in kept)
     state = None
-    for at, event in _ordered(settings, kept):
+    for number, (at, event) in enumerate(_ordered(settings, kept), 1):
+        if tell is not None and number % TOLD_EVERY == 0:
+            tell(bisect.bisect_right(times, at), len(times))
         if isinstance(event, Started):
             state = begin(settings, state.saved if state is not None else _memory(settings, event), 1)
         if state is not None and isinstance(event, _Done):
@@ -146,17 +153,25 @@ def _memory(settings: ServiceSettings, event: Started) -> Saved | None:
     return Saved(settings.name, epoch=1, active=shown, primary=settings.primary, file_primary=settings.primary, latched=latched, needs_resync=latched)
 
 
-def _ordered(settings: ServiceSettings, lines: list[Step]) -> list[tuple[float, Event | _Done]]:
-    """All events by time; a start where the history begins in the middle."""
-    found: list[tuple[float, Event | _Done]] = [(at, event) for line in lines for at, event in _events(settings, line)]
-    found += _done(lines)
-    found += _looks(settings, lines)
-    found.sort(key=lambda pair: pair[0])
-    if found and not isinstance(found[0][1], Started):
-        shown = tuple(Shown(actuator, (settings.primary,)) for actuator in settings.actuators)
-        begins = found[0][0] - 1.0
-        found[:0] = [(begins, Started(shown)), *((begins, event) for event in _untold(settings))]
-    return found
+def _ordered(settings: ServiceSettings, lines: list[Step]) -> Iterator[tuple[float, Event | _Done]]:
+    """All events by time, one after the other: a month has more looks than memory should. A start where the history begins in the middle."""
+    told = sorted((pair for line in lines for pair in _events(settings, line)), key=_when)
+    stream = heapq.merge(told, sorted(_done(lines), key=_when), *_looks(settings, lines), key=_when)
+    first = next(stream, None)
+    if first is None:
+        return
+    begins = first[0] - 1.0
+    if not isinstance(first[1], Started):
+        yield begins, Started(tuple(Shown(actuator, (settings.primary,)) for actuator in settings.actuators))
+        yield from ((begins, event) for event in _untold(settings))
+    latest = begins
+    for at, event in itertools.chain((first,), stream):
+        latest = max(at, latest)  # a clock that was set back among the lines takes no time back
+        yield latest, event
+
+
+def _when(event: tuple[float, Any]) -> float:
+    return event[0]
 
 
 def _untold(settings: ServiceSettings) -> Iterator[Event]:
@@ -197,20 +212,23 @@ _FIELDS: Mapping[str, Callable[[Any], Any]] = {
 """What of the saved half people's moves leave behind, out of JSON."""
 
 
-def _looks(settings: ServiceSettings, lines: list[Step]) -> Iterator[tuple[float, Event]]:
-    """Every page's stretches laid out again: as many looks as there were where that is known, else one an interval."""
+def _looks(settings: ServiceSettings, lines: list[Step]) -> list[Iterator[tuple[float, Event]]]:
+    """Every page's looks laid out again: as many as there were where that is known, else one an interval."""
     pages: dict[tuple[str, str], list[Step]] = {}
     for line in lines:
         if line.kind == "look" and line.data.get("member") in settings.names:
             pages.setdefault((line.data["member"], line.data["page"]), []).append(line)
     moments = sorted(line.at for line in lines if line.kind in ("look", "command", "started"))
-    starts = [line.at for line in lines if line.kind == "started"]
-    for (member, _), changes in pages.items():
-        every = settings.member(member).probe.interval_s
-        for change, after in zip(changes, [*changes[1:], None], strict=True):
-            # A life ends without a word of how often a page had said the same: its looks go on until the next one begins, and not into it.
-            until = next((at for at in starts if at > change.at), moments[-1] + NEAR_S)
-            yield from _stretch(change, after.data.get("before") if after is not None else None, until, moments, every)
+    starts = sorted(line.at for line in lines if line.kind == "started")
+    return [_page(changes, starts, moments, settings.member(member).probe.interval_s) for (member, _), changes in pages.items()]
+
+
+def _page(changes: list[Step], starts: list[float], moments: list[float], every: float) -> Iterator[tuple[float, Event]]:
+    for change, after in itertools.zip_longest(changes, changes[1:]):
+        # A life ends without a word of how often a page had said the same: its looks go on until the next one begins, and not into it.
+        next_life = bisect.bisect_right(starts, change.at)
+        until = starts[next_life] if next_life < len(starts) else moments[-1] + NEAR_S
+        yield from _stretch(change, after.data.get("before") if after is not None else None, until, moments, every)
 
 
 def _stretch(change: Step, end: Mapping[str, Any] | None, until: float, moments: list[float], every: float) -> Iterator[tuple[float, Event]]:
@@ -223,10 +241,26 @@ def _stretch(change: Step, end: Mapping[str, Any] | None, until: float, moments:
     last = end["last_ended"] if end else until
     count = end["count"] - _earlier(look, change.data.get("before")) - 1 if end else int((last - look.ended) / every)
     gap = (last - look.ended) / count if count > 0 else 0.0
-    for number in range(1, count + 1):
+    for number in near(look.ended, gap, count, moments) if 0 <= gap <= 2 * every else ():
         ended = look.ended + number * gap
-        if gap <= 2 * every and _near(ended, moments):
-            yield ended, replace(look, started=ended - (look.ended - look.started), ended=ended)
+        yield ended, replace(look, started=ended - (look.ended - look.started), ended=ended)
+
+
+def near(begin: float, gap: float, count: int, moments: list[float]) -> Iterator[int]:
+    """Which of `count` looks are near a moment. From one moment to the next in a step, and not look by look through a quiet month."""
+    number = 1
+    while number <= count:
+        at = begin + number * gap
+        place = bisect.bisect_left(moments, at - NEAR_S)
+        if place == len(moments):
+            return
+        if moments[place] <= at + NEAR_S:
+            yield number
+            number += 1
+        elif gap:
+            number = max(number + 1, math.ceil((moments[place] - NEAR_S - begin) / gap))
+        else:
+            return
 
 
 def _earlier(look: ProbeResult, before: Mapping[str, Any] | None) -> int:
@@ -234,11 +268,6 @@ def _earlier(look: ProbeResult, before: Mapping[str, Any] | None) -> int:
     if before is None or (before["verdict"] == Verdict.FAILED) is look.good:
         return 0
     return int(before["count"])
-
-
-def _near(at: float, moments: list[float]) -> bool:
-    place = bisect.bisect_left(moments, at - NEAR_S)
-    return place < len(moments) and moments[place] <= at + NEAR_S
 
 
 def _look(data: Mapping[str, Any]) -> ProbeResult:
@@ -264,10 +293,16 @@ def _command(line: Step) -> Command | None:
 
 def _recoveries(moves: Iterable[Moved], lines: Iterable[Step]) -> Iterator[Moved]:
     """When the member that lost the traffic was good again after each move."""
-    good = [(line.at, line.data["member"]) for line in lines if line.kind == "look" and line.data.get("verdict") in ("ok", "primary", "standby")]
+    good: dict[str, list[float]] = {}
+    for line in lines:
+        if line.kind == "look" and line.data.get("verdict") in ("ok", "primary", "standby"):
+            good.setdefault(line.data["member"], []).append(line.at)
+    for times in good.values():
+        times.sort()
     for move in moves:
-        after = next((at - move.at for at, member in good if member == move.source and at >= move.at), None)
-        yield replace(move, recovered_s=after)
+        times = good.get(move.source, [])
+        place = bisect.bisect_left(times, move.at)
+        yield replace(move, recovered_s=times[place] - move.at if place < len(times) else None)
 
 
 def compare(old: Replayed, new: Replayed, soon_s: float = 60.0) -> str:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lbctl.cli.failure import Failure
 from lbctl.cli.replay import changed_by
@@ -16,7 +18,7 @@ from lbctl.model.events import Around, Drained, Event, SyncSeen, SyncUnknown
 from lbctl.model.looks import Reason
 from lbctl.model.settings import Freshness, ServiceSettings
 from lbctl.policy import decide
-from lbctl.replay import Moved, Replayed, compare, replay
+from lbctl.replay import NEAR_S, Moved, Replayed, compare, near, replay
 from tests.policy.stage import Stage, pair
 from tests.policy.test_drain import Planned
 
@@ -230,3 +232,34 @@ def test_looks_of_one_life_are_not_laid_into_the_next() -> None:
     stage.rounds(6, a="fail", b="503/standby")
     assert stage.active == "b"
     assert [(m.source, m.target) for m in replay(pair(), stage.lines).moves] == [("a", "b")]
+
+
+def test_a_quiet_month_costs_what_happened_in_it_and_not_how_long_it_was() -> None:
+    """Looks are laid out near what happened alone, one after the other: neither time nor memory grows with the quiet between."""
+    lines = month()
+    cut = next(number for number, line in enumerate(lines) if line.kind == "moved") - 10
+    quiet_s, every = 30 * 86400.0, pair().member("a").probe.interval_s
+    first, rest = lines[:cut], [_later(line, quiet_s, int(quiet_s / every)) for line in lines[cut:]]
+    told: list[tuple[int, int]] = []
+    found = replay(pair(), [*first, *rest], lambda line, of: told.append((line, of)))
+    known = replay(pair(), lines)
+    assert [(move.source, move.target) for move in found.moves] == [(move.source, move.target) for move in known.moves]
+    assert found.looks < known.looks + 8 * NEAR_S / every * 4, "four pages, before and after the quiet"
+    assert all(0 <= line <= of == len(lines) for line, of in told)
+
+
+def _later(line: Step, by_s: float, looks: int) -> Step:
+    """The line after `by_s` more of what was said before it."""
+    data = {key: value + by_s if key in ("started", "ended") else value for key, value in line.data.items()}
+    if "before" in data:
+        before = data["before"]
+        data["before"] = {**before, "last_ended": before["last_ended"] + by_s, "count": before["count"] + looks}
+    return replace(line, at=line.at + by_s, data=data)
+
+
+@given(begin=st.integers(0, 50), gap=st.integers(1, 30), count=st.integers(0, 300), moments=st.lists(st.integers(0, 9000), max_size=6))
+def test_the_looks_near_something_are_those_that_one_by_one_would_find(begin: int, gap: int, count: int, moments: list[int]) -> None:
+    """In whole seconds, so that what lies on the edge lies there for both."""
+    moments.sort()
+    one_by_one = [n for n in range(1, count + 1) if any(abs(begin + n * gap - at) <= NEAR_S for at in moments)]
+    assert list(near(begin, gap, count, list(map(float, moments)))) == one_by_one

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from lbctl.api.times import iso
-from lbctl.cli.audit import pages
+from lbctl.cli.audit import Progress, pages
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.failure import USAGE, Failure
@@ -41,7 +41,7 @@ def replay(options: Globals, service: str | None, since: str | None, changes: tu
     new = read(Path(other)) if other else config
     names = [service] if service else [name for name in config.services if name in new.services]
     begin = instant(since)
-    recorded = exported(file) if file is not None else None
+    recorded = exported(file, frozenset(names)) if file is not None else None
     found = []
     for name in names:
         if name not in config.services or name not in new.services:
@@ -49,8 +49,16 @@ def replay(options: Globals, service: str | None, since: str | None, changes: tu
         known = history(Client(options), name) if recorded is None else [line for line in recorded if line.service == name]
         lines = [line for line in known if line.at >= begin]
         old, changed = config.services[name].settings, changed_by(new.services[name].settings, changes)
-        found.append(answer(name, lines, decide_again(old, lines), decide_again(changed, lines)))
+        found.append(answer(name, lines, _again(name, "as configured", old, lines), _again(name, "with the change", changed, lines)))
     emit(options, {"services": found}, (line for one in found for line in told(one, changes, other)))
+
+
+def _again(name: str, how: str, settings: ServiceSettings, lines: list[Step]) -> Replayed:
+    """A year in a busy journal takes minutes."""
+    progress = Progress(f"deciding {name} again {how},")
+    found = decide_again(settings, lines, progress.at)
+    progress.over()
+    return found
 
 
 def _newer(options: Globals) -> tuple[Globals, str]:
@@ -69,10 +77,12 @@ def instant(text: str | None) -> float:
         raise Failure(USAGE, f"--since: {text!r} is not a time: write 2026-11-01 or 2026-11-01T18:30Z") from None
 
 
-def exported(file: Path) -> list[Step]:
-    """The lines of an exported journal."""
+def exported(file: Path, names: frozenset[str]) -> list[Step]:
+    """The lines of an exported journal that are about one of these services."""
     try:
-        return [step(json.loads(text)) for text in file.read_text().splitlines()]
+        # Line by line: the journal of a thousand services is not held for the sake of one.
+        with file.open(encoding="utf-8") as lines:
+            return [step(line) for line in map(json.loads, lines) if line["service"] in names]
     except (ValueError, KeyError, TypeError):
         raise Failure(USAGE, f"{file}: this is no exported journal; `lbctl audit export --to FILE` makes one") from None
 
