@@ -66,10 +66,16 @@ def _validated(document: Document, problems: list[Problem]) -> Context:
         try:
             return Context(File.model_validate(remains.values()), document, names, remains)
         except ValidationError as error:
-            items: list[dict[str, Any]] = [{**item, "loc": remains.path(item["loc"])} for item in error.errors(include_url=False)]
+            told = [item for item in error.errors(include_url=False) if not _only_refused(item)]
+            items: list[dict[str, Any]] = [{**item, "loc": remains.path(item["loc"])} for item in told]
         problems += [problem(item, document, File) for item in items if not remains.follows(item["loc"])]
         if not remains.drop([item["loc"] for item in items], [path for item in items for path in meant(item, File)]):
             raise ConfigError(sorted(set(problems), key=_order))  # never without end, whatever the models refuse
+
+
+def _only_refused(item: Mapping[str, Any]) -> bool:
+    """A list "too short" for its refused items alone: whoever has written two members with a mistake in each has not written none."""
+    return item["type"] == "too_short" and bool(len(item["input"]) >= item["ctx"]["min_length"])
 
 
 def _config(context: Context) -> Config:

@@ -99,6 +99,11 @@ def test_what_only_follows_from_a_mistake_is_not_told_beside_it(tmp_path: Path, 
     assert len(told(tmp_path, MEMBERS.replace(old, new, 1))) == 1
 
 
+def test_members_with_a_mistake_in_each_are_not_called_none(tmp_path: Path) -> None:
+    wrong = MEMBERS.replace("192.0.2.1", "192.0.2.300").replace("192.0.2.2", "192.0.2.301")
+    assert [path for _, path in told(tmp_path, wrong)] == ["services.core.members[0].address", "services.core.members[1].address"]
+
+
 @pytest.mark.parametrize("services", ["", "services:\n", "services: 5\n", "services: []\n", "services: {}\n", "servces: {}\n",
                                       "services: {core: {}}\n", "services: {core: 5}\n", "services: {'-': {members: []}}\n"])
 def test_the_other_blocks_are_checked_where_no_service_is_left(tmp_path: Path, services: str) -> None:
