@@ -57,11 +57,12 @@ class Streams:
     async def _from(self, asked: int | None) -> int:
         """After which line to go on. A number that this journal has not reached is of another one, lost or put back since: its reader would hear
         nothing more until this one is as long, so it gets the last lines there are."""
-        newest = await self._controller.events(limit=BATCH, newest=True)
+        newest = await self._controller.events(limit=1, newest=True)
         head = newest[-1].seq if newest else 0
-        if asked is None:
-            return head
-        return asked if asked <= head else newest[0].seq - 1 if newest else 0
+        if asked is None or asked <= head:
+            return head if asked is None else asked
+        last = await self._controller.events(limit=BATCH, newest=True)
+        return last[0].seq - 1 if last else 0
 
     async def _run(self, response: web.StreamResponse, bell: Bell, position: int, service: str | None) -> None:
         await _send(response, b": lbctl\n\n")

@@ -18,6 +18,7 @@ from lbctl.cli.complete import service_names
 from lbctl.cli.failure import ERROR, OK, Failure
 from lbctl.cli.options import Globals, global_options
 from lbctl.cli.show import BAD, GOOD, emit, paint
+from lbctl.cli.terminal import Progress
 
 PART = 20_000
 """Lines that are followed in one request: seconds, also on a slow machine."""
@@ -28,23 +29,6 @@ PAGE = 1000
 @global_options
 def audit(**_: Any) -> None:
     """The journal as a record that can be trusted."""
-
-
-class Progress:
-    """A line on standard error that rewrites itself; nothing where nobody watches."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._watched = sys.stderr.isatty()
-
-    def at(self, line: int, of: int) -> None:
-        """So far. The first telling is the second page: what is quick needs none."""
-        if self._watched:
-            click.echo(f"\r{self._what} line {line} of {of} ({100 * line // max(of, 1)} %)\x1b[K", nl=False, err=True)
-
-    def over(self) -> None:
-        if self._watched:
-            click.echo("\r\x1b[K", nl=False, err=True)
 
 
 @audit.command("verify")

@@ -12,12 +12,13 @@ from typing import Any
 import click
 
 from lbctl.api.times import iso
-from lbctl.cli.audit import Progress, pages
+from lbctl.cli.audit import pages
 from lbctl.cli.client import Client
 from lbctl.cli.complete import service_names
 from lbctl.cli.failure import USAGE, Failure
 from lbctl.cli.options import DEFAULT_CONFIG, Globals, verb
 from lbctl.cli.show import STRONG, emit, moment, paint
+from lbctl.cli.terminal import Progress
 from lbctl.config import read
 from lbctl.config.quantities import seconds
 from lbctl.model.decision import Step

@@ -1,4 +1,5 @@
-"""What the terminal can do, and words laid out for it: how wide it is, whether it obeys cursor movements, whether it has block marks.
+"""What the terminal can do, and words laid out for it: how wide it is, whether it obeys cursor movements, whether it has block marks; and how far
+something long is.
 
 A pipe or a file is infinitely wide: what reads it wants a line to be a line. On a terminal nothing is cut off that somebody must read at night:
 lines are broken at words, and what does not fit into the window is counted.
@@ -9,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+
+import click
 
 from lbctl.cli.show import folded, width
 
@@ -50,3 +53,20 @@ def fitted(lines: list[str], rows: int) -> list[str]:
 
 
 __all__ = ["WIDE", "fitted", "laid", "marks", "obeys", "room", "width"]
+
+
+class Progress:
+    """A line on standard error that rewrites itself; nothing where nobody watches."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._watched = sys.stderr.isatty()
+
+    def at(self, line: int, of: int) -> None:
+        """So far. The first telling is the second page: what is quick needs none."""
+        if self._watched:
+            click.echo(f"\r{self._what} line {line} of {of} ({100 * line // max(of, 1)} %)\x1b[K", nl=False, err=True)
+
+    def over(self) -> None:
+        if self._watched:
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -39,7 +39,6 @@ class SqliteStore:
         self.problem = ""
         self._limits = limits
         self._writes = 0
-        self._read_only = False
         self._thread = SqliteThread(self._connect)
 
     async def load(self, service: str) -> Loaded:
@@ -91,7 +90,6 @@ class SqliteStore:
     def _connect(self) -> sqlite3.Connection:
         opened = open_database(self.path)
         self.problem = opened.problem or self.problem
-        self._read_only = opened.read_only
         return opened.connection
 
     def _load(self, connection: sqlite3.Connection, service: str) -> Loaded:

@@ -38,11 +38,10 @@ _BUSY_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A connection, what had to be done for it (empty: nothing), and whether it can only read."""
+    """A connection, and what had to be done for it (empty: nothing)."""
 
     connection: sqlite3.Connection
     problem: str = ""
-    read_only: bool = False
 
 
 def open_database(path: Path) -> Opened:
@@ -120,7 +119,7 @@ def _for_reading(path: Path, error: Exception) -> Opened:
     if not path.exists():
         raise StoreUnavailable(f"{path}: {error}") from error
     try:
-        return Opened(_read_only(path), problem=f"{path.name} can only be read: {error}", read_only=True)
+        return Opened(_read_only(path), problem=f"{path.name} can only be read: {error}")
     except sqlite3.Error:
         raise StoreUnavailable(f"{path}: {error}") from error
 

@@ -184,14 +184,20 @@ def test_who_has_just_synced_is_believed_at_once_and_not_at_the_next_reading() -
     virtual.run(story())
 
 
+async def failed_over() -> World:
+    """Traffic is on `b`; `a` is back and says Primary."""
+    world = await ready(World())
+    world.say("a", DEAD)
+    await world.rounds(8)
+    world.say("a", PRIMARY)
+    await world.rounds(8)
+    return world
+
+
 def test_a_way_back_is_judged_by_looks_of_now_and_not_of_an_interval_ago() -> None:
     """Whoever has just given the roles back is not refused for what was seen before; nor is a primary believed that has died since."""
     async def story() -> None:
-        world = await ready(World())
-        world.say("a", DEAD)
-        await world.rounds(8)
-        world.say("a", PRIMARY)
-        await world.rounds(8)
+        world = await failed_over()
         resume = Resume(service="core", by="ann", reason="synced back", attest_synced=True)
         world.say("b", PRIMARY)
         await world.rounds(1)
@@ -200,11 +206,7 @@ def test_a_way_back_is_judged_by_looks_of_now_and_not_of_an_interval_ago() -> No
         await world.controller.stop()
 
     async def dead() -> None:
-        world = await ready(World())
-        world.say("a", DEAD)
-        await world.rounds(8)
-        world.say("a", PRIMARY)
-        await world.rounds(8)
+        world = await failed_over()
         world.say("a", DEAD)
         refused = await world.controller.submit(Resume(service="core", by="ann", reason="synced back", attest_synced=True))
         assert (refused.code, refused.rule, world.seen()["active"]) == (Code.REFUSED, "primary-serving", "b")
@@ -235,11 +237,7 @@ def test_what_a_question_itself_brings_to_light_is_no_conflict_with_somebody_els
         await world.controller.stop()
 
     async def together() -> None:
-        world = await ready(World())
-        world.say("a", DEAD)
-        await world.rounds(8)
-        world.say("a", PRIMARY)
-        await world.rounds(8)
+        world = await failed_over()
         revision = world.seen()["revision"]
         resume = Resume(service="core", by="ann", reason="synced back", attest_synced=True, revision=revision)  # type: ignore[arg-type]
         asked = asyncio.ensure_future(world.controller.submit(resume))
